@@ -18,3 +18,9 @@ export {
   type UdpOptions,
 } from './packet.js';
 export { linkType, pcapBytes, readPcap, writePcap, type CapturedPacket } from './pcap.js';
+export { Capture } from './capture.js';
+export { Host, Lab, type HostOptions, type LabOptions, type Side } from './lab.js';
+export { deleteNamespace, Namespace, sweep, type IptablesTool } from './namespace.js';
+export { RunningProcess, type ExecOptions, type ExecResult, type SpawnOptions } from './process.js';
+export { removeOnDeath } from './reaper.js';
+export type { TcpStats } from './tcpStats.js';
