@@ -10,6 +10,7 @@ const order = ['model', 'config', 'helpers', 'datapath', 'engine', 'api', 'cli']
 /** Only the datapath touches the addon and the BPF object. */
 const belowDatapath = ['@relatd/native', '@relatd/bpf'];
 
+/** @type {import('eslint').Linter.Config[]} */
 const layers = order.map((name, index) => {
   const above = order.slice(index + 1).map((other) => `@relatd/${other}`);
   const group = name === 'datapath' ? above : [...above, ...belowDatapath];
@@ -19,10 +20,10 @@ const layers = order.map((name, index) => {
     files: [`packages/${name}/src/**/*.ts`],
     ignores: ['**/*.test.ts'],
     rules: {
-      '@typescript-eslint/no-restricted-imports': /** @type {const} */ ([
+      '@typescript-eslint/no-restricted-imports': [
         'error',
         { patterns: [{ group: group.flatMap((item) => [item, `${item}/*`]), message }] },
-      ]),
+      ],
     },
   };
 });

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// @ts-check
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { hasLists, refreshLists } from './debian.mjs';
+import { fail, root, run, say, tail } from './run.mjs';
+
+/**
+ * The FTP servers of the end-to-end tests. Debian lets only one of them be installed, so each is unpacked into
+ * `.cache/debian/<package>/`; no maintainer script runs, so none of them is started.
+ */
+const servers = {
+  vsftpd: 'usr/sbin/vsftpd',
+  'proftpd-core': 'usr/sbin/proftpd',
+  'pure-ftpd': 'usr/sbin/pure-ftpd',
+  'pure-ftpd-common': 'usr/sbin/pure-ftpd-wrapper',
+};
+
+const cache = join(root, '.cache', 'debian');
+
+/** @param {readonly string[]} names @param {string} folder */
+function download(names, folder) {
+  // apt's own user may not enter a private folder.
+  return run('apt-get', ['-q', '-o', 'APT::Sandbox::User=root', 'download', ...names], { cwd: folder });
+}
+
+/** @param {string} file */
+function checkLibraries(file) {
+  const { stdout } = run('ldd', [file]);
+  const lost = stdout.split('\n').filter((line) => line.includes('not found'));
+  if (lost.length > 0) fail(`${file} lacks libraries:\n${lost.join('\n')}`);
+}
+
+/** Unpacks the servers that are not there yet. Returns whether any was missing. */
+export function unpackServers() {
+  const wanted = Object.entries(servers).filter(([name, file]) => !existsSync(join(cache, name, file)));
+  if (wanted.length === 0) return false;
+  const names = wanted.map(([name]) => name);
+  const isRoot = process.getuid?.() === 0;
+  if (!hasLists()) {
+    if (!isRoot) fail('apt has no package lists; run `apt-get update` as root, then run this again');
+    refreshLists();
+  }
+  say(`unpacking into .cache/debian, without installing: ${names.join(' ')}`);
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, '.download-'));
+  try {
+    let result = download(names, folder);
+    if (result.status !== 0 && isRoot) {
+      // Old lists name versions that the mirror no longer has.
+      refreshLists();
+      result = download(names, folder);
+    }
+    if (result.status !== 0) fail(`apt-get download ${names.join(' ')} failed:\n${tail(result)}`);
+    for (const [name, file] of wanted) {
+      const archive = readdirSync(folder).find((entry) => entry.startsWith(`${name}_`));
+      if (archive === undefined) fail(`apt-get download did not bring ${name}`);
+      const fresh = join(folder, name);
+      const unpacked = run('dpkg', ['-x', join(folder, archive), fresh]);
+      if (unpacked.status !== 0) fail(`dpkg -x ${archive} failed:\n${tail(unpacked)}`);
+      if (!existsSync(join(fresh, file))) fail(`${archive} has no ${file}`);
+      if (!file.endsWith('-wrapper')) checkLibraries(join(fresh, file));
+      // In one step, so that an interrupted set-up leaves no half of a server behind.
+      const place = join(cache, name);
+      rmSync(place, { recursive: true, force: true });
+      mkdirSync(dirname(place), { recursive: true });
+      renameSync(fresh, place);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return true;
+}
