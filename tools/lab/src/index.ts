@@ -24,3 +24,20 @@ export { deleteNamespace, Namespace, sweep, type IptablesTool } from './namespac
 export { RunningProcess, type ExecOptions, type ExecResult, type SpawnOptions } from './process.js';
 export { removeOnDeath } from './reaper.js';
 export type { TcpStats } from './tcpStats.js';
+export type { FtpServer, FtpServerName, FtpServerOptions } from './servers/ftpServer.js';
+export {
+  availableServers,
+  ftpServerNames,
+  startFtpServer,
+  startProftpd,
+  startPureFtpd,
+  startVsftpd,
+} from './servers/ftpServers.js';
+export {
+  availableClients,
+  ftpClientNames,
+  transfer,
+  type FtpClientName,
+  type TransferOptions,
+  type TransferResult,
+} from './clients/ftpClient.js';
