@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef RELATD_HOLD_H
+#define RELATD_HOLD_H
+
+#include "master.h"
+
+/*
+ * A control packet that user space must judge waits in a TAP device. On its way there the frame gets one
+ * more 802.1ad tag, whose 16 bits carry the zone; a VLAN tag that the packet had moves behind it. On
+ * its way back the program at the device's ingress takes the tag off, finds the flow, and redirects the
+ * frame to the hook that held it.
+ */
+#define HOLD_SOURCE_WINDOW_SHIFT 26 /* ns to steps of 67 ms */
+#define HOLD_SOURCE_PACKETS \
+	1024 /* of one source in a step: the device's queue is many times that */
+#define HOLD_WINDOW 65535 /* bytes of one direction beyond what has gone on */
+
+enum hold_result {
+	HOLD_DONE, /* redirected: the verdict is TC_ACT_REDIRECT */
+	HOLD_UNAVAILABLE, /* hold.unavailable decides */
+	HOLD_REFUSED, /* over budget: dropped, TCP sends it again */
+};
+
+/*
+ * A TAP that is gone swallows what is redirected to it without a sign, and with it every control
+ * connection. It goes with its daemon, so this is asked before each redirect.
+ */
+static __always_inline bool hold_device_lives(struct __sk_buff *skb, const struct config *config)
+{
+	__u32 mtu = 0;
+
+	return config->hold_ifindex && bpf_check_mtu(skb, config->hold_ifindex, &mtu, 0, 0) >= 0;
+}
+
+static __always_inline bool hold_budget_take(const struct config *config,
+					     const struct packet *packet)
+{
+	__u32 window = clock_coarse() >> HOLD_SOURCE_WINDOW_SHIFT;
+	struct source *source =
+		source_get(source_bucket(&packet->tuple.source, packet->tuple.zone, config->seed));
+
+	if (!source)
+		return false;
+	if (source->window != window) {
+		source->window = window;
+		source->held = 0;
+	}
+	return __sync_fetch_and_add(&source->held, packet->segments) < HOLD_SOURCE_PACKETS;
+}
+
+static __always_inline bool hold_frame(struct __sk_buff *skb, const struct packet *packet,
+				       __u16 zone)
+{
+	if (packet->hook & HOOK_NO_ETHERNET) {
+		struct ethhdr ethernet = { .h_proto = skb->protocol };
+
+		if (bpf_skb_change_head(skb, sizeof(ethernet), 0))
+			return false;
+		if (bpf_skb_store_bytes(skb, 0, &ethernet, sizeof(ethernet), 0))
+			return false;
+	}
+	return !bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021AD), zone);
+}
+
+__noinline int hold_packet(struct __sk_buff *skb, const struct packet *packet, struct flow *flow,
+			   struct stream_side *side)
+{
+	if (!packet || !flow || !side)
+		return 0;
+	struct config *config = config_get();
+	__u64 now = clock_boot();
+
+	if (!config || side->flags & STREAM_UNATTENDED)
+		return HOLD_UNAVAILABLE;
+	if (side->held_since && now - side->held_since > config->hold_deadline) {
+		side->flags |= STREAM_UNATTENDED;
+		side->held_since = 0;
+		count(REASON_HOLD_UNATTENDED);
+		event_flow(EVENT_UNATTENDED, REASON_HOLD_UNATTENDED, &packet->key, flow);
+		return HOLD_UNAVAILABLE;
+	}
+	if (!hold_device_lives(skb, config))
+		return HOLD_UNAVAILABLE;
+	if (!hold_budget_take(config, packet)) {
+		count(REASON_HOLD_BUDGET);
+		return HOLD_REFUSED;
+	}
+	side->held_mark = skb->mark;
+	side->held_priority = skb->priority;
+	side->held_end = side->held_since ? seq_max(side->held_end, packet->end) : packet->end;
+	if (!side->held_since)
+		side->held_since = now;
+	if (!hold_frame(skb, packet, packet->key.zone)) {
+		count(REASON_HOLD_FAILED);
+		return HOLD_REFUSED;
+	}
+	count(REASON_HELD);
+	bpf_redirect(config->hold_ifindex, 0);
+	return HOLD_DONE;
+}
+
+/* At the hold device's ingress: back to where the frame was taken. */
+static __always_inline int hold_release(struct __sk_buff *skb, const struct config *config,
+					struct packet *packet)
+{
+	struct flow *flow;
+	__u16 zone = skb->vlan_tci;
+	__u32 owner;
+
+	if (!skb->vlan_present || bpf_skb_vlan_pop(skb))
+		return DROP;
+	if (packet_read(skb, HOOK_INGRESS, packet) != REASON_NONE) {
+		count(REASON_HOLD_FAILED);
+		return DROP;
+	}
+	packet_key(packet, config, zone);
+	flow = flow_find(&packet->key, packet->tag);
+	if (!flow || flow->kind != FLOW_CONTROL) {
+		count(REASON_HOLD_UNKNOWN);
+		return DROP;
+	}
+	owner = flow->side[flow_direction(flow, packet)].owner;
+	skb->mark = config->release_mark;
+	return bpf_redirect(owner >> 1, owner & 1 ? 0 : BPF_F_INGRESS);
+}
+
+#endif

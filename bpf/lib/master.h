@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef RELATD_MASTER_H
+#define RELATD_MASTER_H
+
+#include "expect.h"
+#include "flow.h"
+
+/*
+ * A control connection's own expectations: slots in its stream entry. A slot that was recycled names
+ * another master by now, so nothing has to be unlinked when an expectation goes.
+ */
+static __always_inline struct expect *master_owns(const struct stream *stream, __u32 index,
+						  __u64 master, __u32 *slot)
+{
+	struct expect *expect;
+
+	*slot = stream->expectations[index & (LIMIT_MASTER_EXPECTATIONS - 1)];
+	expect = expect_at(*slot);
+	if (!expect || !READ_ONCE(expect->live) || expect->master != master)
+		return NULL;
+	return expect;
+}
+
+struct master_walk {
+	struct stream *stream;
+	__u64 master;
+	__u64 oldest;
+	__u64 oldest_id;
+	__u32 oldest_slot;
+	__u32 live;
+	__u32 vacant;
+	__u8 class;
+	__u8 reason;
+};
+
+static long master_scan_step(__u32 index, struct master_walk *walk)
+{
+	struct expect *expect;
+	__u32 slot;
+
+	if (!walk->stream)
+		return 1;
+	expect = master_owns(walk->stream, index, walk->master, &slot);
+	if (!expect) {
+		walk->vacant = index;
+		return 0;
+	}
+	if (expect->class != walk->class)
+		return 0;
+	walk->live++;
+	if (expect->created < walk->oldest) {
+		walk->oldest = expect->created;
+		walk->oldest_id = READ_ONCE(expect->live);
+		walk->oldest_slot = slot;
+	}
+	return 0;
+}
+
+/*
+ * Inserts for a living master. At its limit for the class the oldest goes, as in netfilter; `evict`
+ * false refuses instead.
+ */
+__noinline enum reason master_expect(struct stream *stream, struct expect_order *order, bool evict,
+				     __u64 *evicted)
+{
+	if (!stream || !order || !evicted)
+		return REASON_BUSY;
+	struct master_walk walk = {
+		.stream = stream,
+		.master = order->master,
+		.oldest = ~0ULL,
+		.vacant = LIMIT_MASTER_EXPECTATIONS,
+		.class = order->class,
+	};
+	enum reason reason;
+
+	bpf_loop(LIMIT_MASTER_EXPECTATIONS, master_scan_step, &walk, 0);
+	if (walk.live >= order->limit) {
+		struct expect *oldest = expect_at(walk.oldest_slot);
+
+		if (!evict || !oldest)
+			return REASON_EVICTED;
+		*evicted = walk.oldest_id;
+		expect_end(oldest, walk.oldest_slot, walk.oldest_id, REASON_EVICTED);
+		/* Its place in the list is vacant now; find it again only if there was none. */
+		if (walk.vacant == LIMIT_MASTER_EXPECTATIONS)
+			bpf_loop(LIMIT_MASTER_EXPECTATIONS, master_scan_step, &walk, 0);
+	}
+	if (walk.vacant >= LIMIT_MASTER_EXPECTATIONS)
+		return REASON_EVICTED;
+	reason = expect_insert(order);
+	if (reason == REASON_NONE)
+		stream->expectations[walk.vacant & (LIMIT_MASTER_EXPECTATIONS - 1)] = order->slot;
+	return reason;
+}
+
+static long master_end_step(__u32 index, struct master_walk *walk)
+{
+	struct expect *expect;
+	__u32 slot;
+
+	if (!walk->stream)
+		return 1;
+	expect = master_owns(walk->stream, index, walk->master, &slot);
+	if (expect)
+		expect_end(expect, slot, READ_ONCE(expect->live), walk->reason);
+	return 0;
+}
+
+__noinline int master_expectations_end(struct stream *stream, __u64 master, __u32 reason)
+{
+	if (!stream)
+		return 0;
+	struct master_walk walk = { .stream = stream, .master = master, .reason = reason };
+
+	bpf_loop(LIMIT_MASTER_EXPECTATIONS, master_end_step, &walk, 0);
+	return 0;
+}
+
+/* The end of a control connection. It stays for idle.closed, so that late retransmissions find it. */
+__noinline int control_end(const struct tuple *key, struct flow *flow, __u32 reason)
+{
+	if (!key || !flow)
+		return 0;
+	struct stream *stream;
+
+	if (__sync_val_compare_and_swap(&flow->ended, 0, 1))
+		return 0;
+	flow->state = FLOW_CLOSED;
+	stream = stream_find(flow->id);
+	if (stream)
+		master_expectations_end(stream, flow->id, REASON_MASTER_ENDED);
+	event_flow(EVENT_CONTROL_END, reason, key, flow);
+	return 0;
+}
+
+__noinline int control_distrust(const struct tuple *key, struct flow *flow, __u32 reason)
+{
+	if (!key || !flow)
+		return 0;
+	if (flow->trust != REASON_NONE)
+		return 0;
+	flow->trust = reason;
+	event_flow(EVENT_TRUST, reason, key, flow);
+	return 0;
+}
+
+#endif

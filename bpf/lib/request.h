@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef RELATD_REQUEST_H
+#define RELATD_REQUEST_H
+
+#include "master.h"
+
+/* What user space asks for: see struct request. Nothing else changes these tables from outside. */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct request);
+} request_scratch SEC(".maps");
+
+static __always_inline struct flow *request_master(const struct config *config,
+						   const struct request *request, struct tuple *key)
+{
+	struct flow *flow;
+
+	tuple_key(&request->master, key);
+	flow = flow_find(key, tuple_tag(key, config->seed));
+	return flow && flow->kind == FLOW_CONTROL ? flow : NULL;
+}
+
+__noinline int expect_refuse(struct expect_order *order, struct flow *flow, __u32 reason)
+{
+	if (!order || !flow)
+		return 0;
+	struct event *event = event_begin(EVENT_EXPECTATION_REFUSED, reason);
+
+	count(reason);
+	if (!event)
+		return reason;
+	event->tuple = order->tuple;
+	event->mark = order->mark;
+	event->expect.tuple = order->tuple;
+	event->expect.master = order->master;
+	event->expect.assignment = order->assignment;
+	event->flow = *flow;
+	event_end(event);
+	return reason;
+}
+
+/* Whether a living expectation of somebody else covers the same connections; `own`: ours, exactly this one. */
+static __noinline int expect_overlaps(const struct expect_order *order, struct expect_match *own)
+{
+	struct totals *totals = totals_get();
+	__u64 now = clock_boot();
+	struct expect_match match;
+
+	own->expect = NULL;
+	if (!totals || !expect_find(totals, &order->tuple, now, &match))
+		return 0;
+	if (match.expect->master != order->master)
+		return 1;
+	if (tuple_equal(&match.expect->tuple, &order->tuple))
+		*own = match;
+	return 0;
+}
+
+__noinline int request_expect(struct request *request)
+{
+	if (!request)
+		return 0;
+	struct config *config = config_get();
+	struct expect_order order = {};
+	struct expect_match own;
+	struct stream *stream;
+	struct expect *expect;
+	struct flow *flow;
+	struct tuple key;
+	enum reason reason;
+	__u64 now = clock_boot();
+
+	if (!config)
+		return REASON_NO_MASTER;
+	flow = request_master(config, request, &key);
+	if (!flow || flow->ended)
+		return REASON_NO_MASTER;
+	stream = stream_find(flow->id);
+	if (!stream)
+		return REASON_NO_MASTER;
+	order.tuple = request->tuple;
+	order.tuple.zone = key.zone;
+	order.master = flow->id;
+	order.deadline = request->timeout ? now + request->timeout : 0;
+	order.mark = request->mark ?: flow->mark;
+	order.source_bucket = flow->source_bucket;
+	order.assignment = flow->assignment;
+	order.class = request->class;
+	order.flags = request->flags;
+	order.limit = request->limit;
+	order.direction = request->direction;
+
+	if (expect_overlaps(&order, &own))
+		return expect_refuse(&order, flow, REASON_CLASH);
+	if (own.expect) {
+		/* Refreshed: it may be won at this moment, then the deadline is nobody's. */
+		own.expect->deadline = order.deadline;
+		request->id = own.id;
+		request->slot = own.slot;
+		return REASON_NONE;
+	}
+	/* An expired one that the sweep has not reached yet holds the place in the index. */
+	{
+		__u32 *slot = bpf_map_lookup_elem(&expect_index, &order.tuple);
+
+		expect = slot ? expect_at(*slot) : NULL;
+		if (expect && expect_is_due(expect, now) &&
+		    tuple_equal(&expect->tuple, &order.tuple))
+			expect_end(expect, *slot, READ_ONCE(expect->live), REASON_EXPIRED);
+	}
+	reason = master_expect(stream, &order, true, &request->evicted);
+	if (reason != REASON_NONE)
+		return expect_refuse(&order, flow, reason);
+	request->id = order.id;
+	request->slot = order.slot;
+	request->created = 1;
+	expect = expect_at(order.slot);
+	if (expect)
+		event_expect(EVENT_EXPECTATION_NEW, REASON_NONE, expect, order.id);
+	return REASON_NONE;
+}
+
+__noinline int request_on_flow(struct request *request)
+{
+	if (!request)
+		return 0;
+	struct config *config = config_get();
+	struct stream_side *side;
+	struct stream *stream;
+	struct flow *flow;
+	struct tuple key;
+
+	if (!config)
+		return REASON_NO_MASTER;
+	flow = request_master(config, request, &key);
+	stream = flow ? stream_find(flow->id) : NULL;
+	if (!stream)
+		return REASON_NO_MASTER;
+	side = &stream->side[request->direction & 1];
+	switch (request->op) {
+	case REQUEST_TRUST:
+		control_distrust(&key, flow, request->reason);
+		break;
+	case REQUEST_ATTEND:
+		side->flags = 0;
+		side->held_since = 0;
+		break;
+	case REQUEST_WATCH:
+		side->watch_start = request->start;
+		side->watch_end = request->end;
+		break;
+	case REQUEST_END:
+		control_end(&key, flow, request->reason);
+		flow_remove(&key, flow);
+		break;
+	}
+	return REASON_NONE;
+}
+
+__noinline int request_serve(struct request *request)
+{
+	if (!request)
+		return 0;
+	struct totals *totals = totals_get();
+	struct expect *expect;
+
+	if (!totals)
+		return REASON_BUSY;
+	switch (request->op) {
+	case REQUEST_EXPECT:
+		return request_expect(request);
+	case REQUEST_UNEXPECT:
+		expect = expect_at(request->slot);
+		if (!expect || !expect_end(expect, request->slot, request->id, request->reason))
+			return REASON_NO_MASTER;
+		return REASON_NONE;
+	case REQUEST_PORT_TAKE:
+		port_take(totals, request->tuple.protocol, request->tuple.destination_port);
+		return REASON_NONE;
+	case REQUEST_PORT_GIVE:
+		port_give(totals, request->tuple.protocol, request->tuple.destination_port);
+		return REASON_NONE;
+	}
+	return request_on_flow(request);
+}
+
+struct request_walk {
+	struct __sk_buff *skb;
+	__u32 count;
+};
+
+static long request_step(__u32 index, struct request_walk *walk)
+{
+	__u32 zero = 0, offset = LIMIT_REQUEST_HEADER + index * sizeof(struct request);
+	struct request *request = bpf_map_lookup_elem(&request_scratch, &zero);
+
+	if (index >= walk->count || !request)
+		return 1;
+	if (bpf_skb_load_bytes(walk->skb, offset, request, sizeof(*request)))
+		return 1;
+	request->result = request_serve(request);
+	if (bpf_skb_store_bytes(walk->skb, offset, request, sizeof(*request), 0))
+		return 1;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef RELATD_TYPES_H
+#define RELATD_TYPES_H
+
+/*
+ * Everything that crosses into user space: table entries, events, requests. TypeScript codecs are
+ * generated from the object's BTF; tests check that they are fresh. LIMIT_LAYOUT_VERSION names the whole set:
+ * a daemon that finds pinned tables of another version does not touch them.
+ */
+#include <linux/types.h>
+#include "reasons.h"
+
+/* Numbers that user space needs as well. */
+enum limit {
+	LIMIT_LAYOUT_VERSION = 1,
+	LIMIT_MASTER_EXPECTATIONS = 32, /* hard bound of limits.per-master */
+	LIMIT_ASSIGNMENTS = 512, /* per bank */
+	LIMIT_ASSIGNMENTS_PER_PORT = 64,
+	LIMIT_GUARDS = 64,
+	LIMIT_SOURCES = 16384,
+	LIMIT_SAMPLE_BYTES = 1024,
+	LIMIT_REQUEST_HEADER = 16, /* an Ethernet header's 14 bytes, then the count (big endian) */
+	LIMIT_REQUEST_BATCH = 24,
+	LIMIT_EMBRYO_WAYS = 8,
+	LIMIT_SWEEP_ARM = 1, /* in skb->cb[0] of relatd_sweep: start the timer */
+};
+
+/* IPv4 is kept in its mapped form (::ffff:a.b.c.d): one code path for both families. */
+union ip {
+	__u8 byte[16];
+	__be32 word[4];
+	__u64 half[2];
+};
+
+/*
+ * A tuple as a packet has it, an expectation (source address or port zero: any), or, with its endpoints
+ * sorted, the key of a flow. No padding: it is hashed as bytes.
+ */
+struct tuple {
+	union ip source;
+	union ip destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u8 protocol;
+	__u8 family; /* 4 or 6 */
+	__u16 zone;
+};
+
+enum direction {
+	DIRECTION_ORIGINAL = 0, /* from who opened the connection */
+	DIRECTION_REPLY = 1,
+};
+
+/* Which hook a program runs at; stubs put it into skb->cb[0]. */
+enum hook {
+	HOOK_INGRESS = 0,
+	HOOK_EGRESS = 1,
+	HOOK_HOLD = 2,
+	HOOK_SIDE = 3,
+	HOOK_NO_ETHERNET = 4, /* flag: the interface has no Ethernet header */
+};
+
+enum flow_kind {
+	FLOW_CONTROL = 1,
+	FLOW_RELATED = 2,
+};
+
+enum flow_state {
+	FLOW_CLAIMING = 0, /* reserved by a SYN that has not won its expectation yet */
+	FLOW_NEW,
+	FLOW_ESTABLISHED,
+	FLOW_CLOSING, /* one side is done */
+	FLOW_CLOSED,
+};
+
+enum flow_flag {
+	FLOW_OPENER_IS_SECOND = 1, /* the key's second endpoint opened the connection */
+	FLOW_TRANSLATED = 2, /* NAT stands between the two hooks that see it */
+	FLOW_GAVE_BACK = 4, /* its expectation was returned once */
+};
+
+struct flow_side {
+	__u64 packets;
+	__u64 bytes;
+	/*
+	 * TCP: the next byte that the other end may see. Control: everything before it has gone on, so it
+	 * moves when a held packet is released. Related: the highest seen.
+	 */
+	__u32 next;
+	__u32 owner; /* ifindex << 1 | side of the hook that counts this direction; 0: none yet */
+};
+
+struct flow {
+	__u64 id;
+	__u64 tag; /* of the key: entries are recycled at once, this proves whose value it is */
+	__u64 master; /* related: the control flow's id */
+	__u64 expectation; /* related: the expectation's id */
+	__u64 created; /* boot time, ns */
+	__u64 last; /* coarse monotonic, ns */
+	__u64 deadline; /* related: of its expectation, boot time, for giving it back */
+	__u32 mark;
+	__u32 slot; /* in flow_slots */
+	__u32 isn; /* related, TCP: sequence number of the SYN */
+	__u16 assignment;
+	__u8 kind;
+	__u8 state;
+	__u8 flags;
+	__u8 trust; /* control: reason why it is no longer parsed, or REASON_NONE */
+	__u8 shape; /* related: of its expectation */
+	__u8 class;
+	__u8 limit;
+	__u8 expect_flags;
+	__u8 fin[2]; /* by direction: a FIN in order was seen */
+	__u32 ended; /* its end was reported */
+	__u32 source_bucket; /* control: of its opener; related: of its announcer */
+	__u8 announcer; /* related: direction in its master */
+	__u8 reserved[3];
+	struct flow_side side[2];
+};
+
+enum stream_flag {
+	STREAM_UNATTENDED =
+		1, /* a held packet was not answered in time: nothing is held any more */
+	STREAM_SKIPPED = 2, /* bytes went on unjudged */
+};
+
+struct stream_side {
+	__u64 held_since; /* boot time of the oldest held packet, 0: none */
+	__u32 held_end; /* sequence number behind the last held byte */
+	__u32 held_mark; /* restored at the release */
+	__u32 held_priority;
+	__u32 watch_start; /* the last announcement: its retransmission is judged again */
+	__u32 watch_end;
+	__u8 flags;
+	__u8 ttl; /* of the handshake */
+	__u16 reserved;
+};
+
+/* What only control connections need; keyed by flow id. */
+struct stream {
+	struct stream_side side[2];
+	__u32 expectations
+		[LIMIT_MASTER_EXPECTATIONS]; /* slots; each entry names its master, so stale ones are harmless */
+};
+
+enum expect_flag {
+	EXPECT_PERMANENT = 1,
+};
+
+/* An expectation's record. The index maps its tuple to its slot in the table of records. */
+struct expect {
+	struct tuple tuple;
+	__u64 live; /* the id while it can be matched, else 0: who changes id to 0 has won it */
+	__u64 master;
+	__u64 created; /* boot time, ns */
+	__u64 deadline; /* boot time, ns; 0: none */
+	__u32 mark;
+	__u32 source_bucket;
+	__u16 assignment;
+	__u8 class;
+	__u8 flags;
+	__u8 limit;
+	__u8 direction; /* of the announcer */
+	__u16 reserved;
+};
+
+/* What the walk over all flows needs to find one again. */
+struct flow_slot {
+	struct tuple key;
+	__u64 id;
+};
+
+/* A connection between SYN-ACK and the handshake's last ACK: 16 bytes. */
+struct embryo {
+	__u32 tag;
+	__u32 client; /* next sequence number of the client */
+	__u32 server;
+	__u16 age; /* coarse seconds / 4: which of a set to replace */
+	__u8 flags;
+	__u8 ttl; /* of the server */
+};
+
+enum embryo_flag {
+	EMBRYO_USED = 1,
+	EMBRYO_TRANSLATED = 2,
+	EMBRYO_FAST_OPEN = 4,
+	EMBRYO_NEVER = 8, /* simultaneous open */
+	EMBRYO_SYN_DATA =
+		16, /* only a SYN with data was seen: client is the sequence number behind the SYN */
+};
+
+struct embryo_set {
+	struct embryo way[LIMIT_EMBRYO_WAYS];
+};
+
+enum interface_flag {
+	INTERFACE_WATCHED = 1, /* our programs are on it */
+	INTERFACE_STACKED = 2, /* stands above or below a watched one */
+	INTERFACE_SKIP = 4, /* this VLAN is left to its own interface */
+};
+
+struct interface_key {
+	__u32 ifindex;
+	__u32 vlan; /* 0: untagged, or any without an entry of its own */
+};
+
+struct interface {
+	__u32 routing; /* ifindex of the interface that routing names */
+	__u16 zone;
+	__u16 flags;
+};
+
+struct assignment_port {
+	__u32 first;
+	__u32 count;
+};
+
+/* One pair of prefixes of one assignment, most specific first among those of a port. */
+struct assignment {
+	union ip from;
+	union ip from_mask;
+	union ip to;
+	union ip to_mask;
+	__u32 ifindex; /* 0: any */
+	__u32 mark;
+	__u16 id; /* index into the names that user space keeps */
+	__u16 reserved[3];
+};
+
+struct guard {
+	union ip to;
+	union ip mask;
+	__u16 from_port; /* host order */
+	__u16 to_port;
+	__u32 reserved;
+};
+
+enum hold_policy {
+	HOLD_PASS = 0,
+	HOLD_DROP = 1,
+};
+
+struct config {
+	__u64 seed;
+	__u64 hold_deadline; /* ns */
+	__u64 idle_control; /* ns */
+	__u64 idle_related;
+	__u64 idle_half_open;
+	__u64 idle_closed;
+	__u32 layout; /* LIMIT_LAYOUT_VERSION */
+	__u32 mark_mask;
+	__u32 hold_ifindex; /* 0: no hold device */
+	__u32 hold_policy;
+	__u32 release_mark; /* on a packet between the hold device and its hook */
+	__u32 bank; /* which half of the assignments is in force */
+	__u32 guards;
+	__u32 per_source;
+	__u32 max_flows;
+	__u32 max_controls;
+	__u32 max_expectations;
+	__u32 embryo_mask; /* number of sets - 1 */
+	__u64 started; /* boot time at which the daemon that wrote this took over */
+	__u64 stopped; /* boot time of its orderly stop, 0 while it runs */
+};
+
+#define SHAPES 4
+#define SHAPE_ANY_ADDRESS 1
+#define SHAPE_ANY_PORT 2
+
+/* Counts that the datapath keeps; user space only reads. */
+struct totals {
+	__u64 next_id;
+	__u64 ticks;
+	__u64 events_lost;
+	__u32 flows;
+	__u32 controls;
+	__u32 expectations;
+	__u32 ports; /* distinct listening ports in use */
+	__u32 shapes[SHAPES];
+	__u32 expect_unused; /* slots from here on were never used */
+	__u32 flow_unused;
+	__u32 expect_cursor; /* where the walk goes on */
+	__u32 flow_cursor;
+};
+
+/* Hashed by address: a collision shares the limit, which costs fairness and never correctness. */
+struct source {
+	__u32 controls;
+	__u32 expectations;
+	__u32 held; /* packets in this window */
+	__u32 window;
+	__u32 event_window;
+	__u32 event_suppressed;
+};
+
+enum event_type {
+	EVENT_CONTROL_NEW = 1,
+	EVENT_CONTROL_END,
+	EVENT_EXPECTATION_NEW,
+	EVENT_EXPECTATION_REFUSED,
+	EVENT_EXPECTATION_EXPIRED, /* or ended otherwise: reason */
+	EVENT_RELATED_NEW,
+	EVENT_RELATED_END,
+	EVENT_GUARD_DROP,
+	EVENT_TRUST, /* a control connection is no longer parsed: reason */
+	EVENT_UNATTENDED, /* held packets were not answered in time */
+	EVENT_TABLE_FULL,
+	EVENT_SAMPLE, /* struct sample */
+};
+
+struct event {
+	__u8 type;
+	__u8 reason;
+	__u8 hook;
+	__u8 direction;
+	__u32 count; /* this one and those like it that were not reported one by one */
+	__u64 time; /* boot time, ns */
+	__u32 ifindex;
+	__u32 mark;
+	struct tuple tuple; /* flow: from its opener; else the packet's or the expectation's */
+	struct flow flow; /* zero where the event is about no flow */
+	struct expect expect; /* zero where it is about no expectation */
+};
+
+/* A copy of a control payload that went on unjudged. */
+struct sample {
+	__u8 type;
+	__u8 reason;
+	__u8 hook;
+	__u8 direction;
+	__u32 length; /* of the payload; data holds the first LIMIT_SAMPLE_BYTES of it */
+	__u64 time;
+	__u64 flow;
+	__u32 seq;
+	__u32 tcp_flags;
+	struct tuple tuple;
+	__u8 data[LIMIT_SAMPLE_BYTES];
+};
+
+enum request_op {
+	REQUEST_EXPECT = 1,
+	REQUEST_UNEXPECT,
+	REQUEST_TRUST,
+	REQUEST_ATTEND,
+	REQUEST_WATCH,
+	REQUEST_END, /* a control connection ends now */
+	REQUEST_PORT_TAKE, /* an assignment uses this protocol and destination port */
+	REQUEST_PORT_GIVE,
+};
+
+/*
+ * What user space asks of the datapath: a batch of these behind LIMIT_REQUEST_HEADER bytes, through
+ * BPF_PROG_TEST_RUN. The same code as in the datapath does the work; the answer comes back in place.
+ */
+struct request {
+	__u8 op;
+	__u8 result; /* out: a reason, REASON_NONE: done */
+	__u8 class;
+	__u8 flags;
+	__u8 limit; /* live expectations per master and class */
+	__u8 direction;
+	__u8 reason;
+	__u8 created; /* out: 1: a new one, 0: refreshed */
+	__u64 id; /* in: what to remove; out: the expectation's id */
+	__u64 evicted; /* out: id of the one that made room */
+	__u64 timeout; /* ns */
+	__u32 mark; /* 0: the master's assignment's */
+	__u32 start; /* sequence numbers */
+	__u32 end;
+	__u32 slot; /* out, and in for UNEXPECT */
+	struct tuple master; /* the control connection, either way round */
+	struct tuple tuple; /* the expectation */
+};
+
+#endif

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The datapath. Stubs sit on the hooks and tail-call slot 0 of one pinned array: replacing that one
+ * element replaces the program on every hook at one instant. docs/datapath.md tells the whole story.
+ */
+#include "lib/guard.h"
+#include "lib/handshake.h"
+#include "lib/related.h"
+#include "lib/request.h"
+#include "lib/stream.h"
+#include "lib/sweep.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} programs SEC(".maps");
+
+/* Which hook it is travels in skb->cb, which a tail call keeps. */
+#define STUB(name, hook)                          \
+	SEC("tc") int name(struct __sk_buff *skb) \
+	{                                         \
+		skb->cb[0] = hook;                \
+		bpf_tail_call(skb, &programs, 0); \
+		return PASS;                      \
+	}
+
+STUB(relatd_ingress, HOOK_INGRESS)
+STUB(relatd_egress, HOOK_EGRESS)
+STUB(relatd_ingress_l3, HOOK_INGRESS | HOOK_NO_ETHERNET)
+STUB(relatd_egress_l3, HOOK_EGRESS | HOOK_NO_ETHERNET)
+STUB(relatd_hold, HOOK_HOLD)
+
+/* A SYN of a new connection that uses the tuple of one that is over. */
+static __always_inline bool flow_is_reused(const struct flow *flow, const struct packet *packet)
+{
+	if (!packet_is_opener(packet) || packet->tuple.protocol != IPPROTO_TCP)
+		return false;
+	if (flow->kind == FLOW_RELATED && flow->state == FLOW_NEW)
+		return packet->seq != flow->isn && flow->ended;
+	return flow->state == FLOW_CLOSED || flow->state == FLOW_CLOSING;
+}
+
+static __always_inline int packet_track(struct __sk_buff *skb, const struct config *config,
+					struct packet *packet)
+{
+	struct interface *interface = interface_find(skb->ifindex, packet->vlan);
+	struct flow *flow;
+	bool seen;
+
+	if (!interface || interface->flags & INTERFACE_SKIP) {
+		count(REASON_NOT_WATCHED);
+		return mark_clear(skb, config, packet->hook);
+	}
+	packet->me = skb->ifindex << 1 | ((packet->hook & HOOK_SIDE) == HOOK_EGRESS);
+	packet_key(packet, config, interface->zone);
+	flow = flow_find(&packet->key, packet->tag);
+	if (flow && flow_is_reused(flow, packet)) {
+		if (flow->kind == FLOW_CONTROL)
+			control_end(&packet->key, flow, REASON_REUSED);
+		else
+			related_end(&packet->key, flow, REASON_REUSED);
+		flow_remove(&packet->key, flow);
+		flow = NULL;
+	}
+	if (flow) {
+		packet->direction = flow_direction(flow, packet);
+		if (flow->kind == FLOW_RELATED)
+			return related_packet(skb, packet, flow);
+		return control_packet(skb, packet, flow);
+	}
+
+	mark_clear(skb, config, packet->hook);
+	seen = seen_at_ingress(skb, packet->hook);
+	if (!seen && packet_is_opener(packet) && related_begin(skb, packet))
+		return PASS;
+	if (packet->tuple.protocol == IPPROTO_TCP && handshake_see(skb, config, packet, seen)) {
+		/* The handshake's last ACK may carry the first bytes. */
+		flow = flow_find(&packet->key, packet->tag);
+		if (flow)
+			return control_packet(skb, packet, flow);
+	}
+	return seen ? PASS : guard_packet(skb, config, packet);
+}
+
+SEC("tc")
+int relatd_main(struct __sk_buff *skb)
+{
+	struct config *config = config_get();
+	struct totals *totals = totals_get();
+	__u8 hook = skb->cb[0];
+	struct packet *packet;
+	enum reason reason;
+	__u32 zero = 0;
+
+	packet = bpf_map_lookup_elem(&packets, &zero);
+	if (!config || !totals || !packet)
+		return PASS;
+	if (hook == HOOK_HOLD)
+		return hold_release(skb, config, packet);
+	reason = packet_read(skb, hook, packet);
+	if (unlikely(reason != REASON_NONE)) {
+		count(reason);
+		mark_clear(skb, config, hook);
+		return seen_at_ingress(skb, hook) ? PASS :
+						    guard_unreadable(skb, config, packet, reason);
+	}
+	if (likely(!port_filter_passes(totals, &packet->tuple))) {
+		mark_clear(skb, config, hook);
+		if (likely(!config->guards) || seen_at_ingress(skb, hook))
+			return PASS;
+		return guard_packet(skb, config, packet);
+	}
+	return packet_track(skb, config, packet);
+}
+
+/* Requests of user space, see struct request. */
+SEC("tc")
+int relatd_request(struct __sk_buff *skb)
+{
+	struct request_walk walk = { .skb = skb };
+	__be16 count = 0;
+
+	bpf_skb_load_bytes(skb, ETHERNET_HEADER, &count, sizeof(count));
+	walk.count = bpf_ntohs(count);
+	if (walk.count > LIMIT_REQUEST_BATCH)
+		return -1;
+	bpf_loop(LIMIT_REQUEST_BATCH, request_step, &walk, 0);
+	return 0;
+}
+
+/* One tick of the sweep now; with LIMIT_SWEEP_ARM in cb[0] the timer is started that repeats it. */
+SEC("tc")
+int relatd_sweep(struct __sk_buff *skb)
+{
+	sweep();
+	return skb->cb[0] == LIMIT_SWEEP_ARM ? sweep_arm() : 0;
+}
+
+/*
+ * Nothing calls this: as the argument of a global function every layout that user space reads gets into
+ * the object's BTF, from which the TypeScript codecs are generated.
+ */
+struct layout {
+	struct config config;
+	struct totals totals;
+	struct flow flow;
+	struct stream stream;
+	struct expect expect;
+	struct flow_slot flow_slot;
+	struct interface_key interface_key;
+	struct interface interface;
+	struct assignment_port assignment_port;
+	struct assignment assignment;
+	struct guard guard;
+	struct event event;
+	struct sample sample;
+	struct request request;
+	struct source source;
+	struct embryo_set embryo_set;
+	enum reason reason;
+	enum direction direction;
+	enum hook hook;
+	enum flow_kind flow_kind;
+	enum flow_state flow_state;
+	enum flow_flag flow_flag;
+	enum stream_flag stream_flag;
+	enum expect_flag expect_flag;
+	enum embryo_flag embryo_flag;
+	enum interface_flag interface_flag;
+	enum hold_policy hold_policy;
+	enum event_type event_type;
+	enum request_op request_op;
+	enum limit limit;
+};
+
+__noinline int layout(struct layout *layout)
+{
+	return layout ? (int)sizeof(*layout) : 0;
+}
