@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ServerResponse } from 'node:http';
+import type { EngineView, Event } from '@relatd/model';
+
+/**
+ * Bytes that may wait for one reader; beyond it the reader loses events, counted. The engine hands over events in batches:
+ * this is some 4,000 of them at once.
+ */
+export const BACKLOG_BYTES = 2 * 1024 * 1024;
+
+/**
+ * Hands the engine's events to any number of readers. Each event is serialised once. A slow reader costs at most
+ * `BACKLOG_BYTES` and never holds up the engine or another reader.
+ */
+export class EventHub {
+  readonly #view: EngineView;
+  readonly #readers = new Set<Reader>();
+  #unsubscribe: (() => void) | null = null;
+
+  constructor(view: EngineView) {
+    this.#view = view;
+  }
+
+  get size(): number {
+    return this.#readers.size;
+  }
+
+  /** Streams events to `response` as NDJSON until either side closes. The headers go out at once. */
+  add(response: ServerResponse): void {
+    const reader = new Reader(response);
+    this.#readers.add(reader);
+    response.once('close', () => {
+      this.#remove(reader);
+    });
+    response.on('error', () => {
+      this.#remove(reader);
+    });
+    response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
+    response.flushHeaders();
+    // Nobody listens, nothing is subscribed: an idle daemon formats no event.
+    this.#unsubscribe ??= this.#view.subscribe((event) => {
+      this.#publish(event);
+    });
+  }
+
+  /** Ends every stream; readers get what already waits for them. */
+  close(): void {
+    for (const reader of this.#readers) reader.end();
+    this.#readers.clear();
+    this.#unsubscribe?.();
+    this.#unsubscribe = null;
+  }
+
+  #publish(event: Event): void {
+    // A `lost` event speaks of many: `count` of them are gone before it reaches us.
+    const line = `${JSON.stringify(event)}\n`;
+    const weight = event.type === 'lost' ? event.count : 1;
+    for (const reader of this.#readers) reader.push(line, weight);
+  }
+
+  #remove(reader: Reader): void {
+    if (!this.#readers.delete(reader) || this.#readers.size > 0) return;
+    this.#unsubscribe?.();
+    this.#unsubscribe = null;
+  }
+}
+
+/** One client of the stream: what waits for it, and how many events it has lost. */
+class Reader {
+  readonly #response: ServerResponse;
+  #pending: string[] = [];
+  #pendingBytes = 0;
+  #lost = 0;
+  #scheduled = false;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+    response.on('drain', () => {
+      this.#flush();
+    });
+  }
+
+  push(line: string, weight: number): void {
+    if (this.#pendingBytes + this.#response.writableLength + line.length > BACKLOG_BYTES) {
+      this.#lost += weight;
+      return;
+    }
+    this.#reportLoss();
+    this.#pending.push(line);
+    this.#pendingBytes += line.length;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // Events come in batches; one write per batch.
+    setImmediate(() => {
+      this.#flush();
+    });
+  }
+
+  end(): void {
+    this.#flush();
+    this.#response.end();
+  }
+
+  #reportLoss(): void {
+    if (this.#lost === 0) return;
+    const event = { time: new Date().toISOString(), type: 'lost', count: this.#lost };
+    const line = `${JSON.stringify(event)}\n`;
+    this.#lost = 0;
+    this.#pending.push(line);
+    this.#pendingBytes += line.length;
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    if (this.#response.destroyed || this.#response.writableEnded) return;
+    // Once the reader has caught up it must learn of the loss, even if no further event ever comes.
+    if (this.#response.writableLength < BACKLOG_BYTES / 2) this.#reportLoss();
+    if (this.#pending.length === 0) return;
+    this.#response.write(this.#pending.join(''));
+    this.#pending = [];
+    this.#pendingBytes = 0;
+  }
+}
