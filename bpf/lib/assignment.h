@@ -45,6 +45,8 @@ static long assignment_step(__u32 index, struct assignment_walk *walk)
 		return 1;
 	if (assignment->ifindex && walk->ifindex && assignment->ifindex != walk->ifindex)
 		return 0;
+	if (assignment->family && assignment->family != walk->tuple->family)
+		return 0;
 	if (!ip_in_prefix(&walk->tuple->source, &assignment->from, &assignment->from_mask) ||
 	    !ip_in_prefix(&walk->tuple->destination, &assignment->to, &assignment->to_mask))
 		return 0;

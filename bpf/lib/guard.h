@@ -25,6 +25,8 @@ static long guard_step(__u32 index, struct guard_walk *walk)
 
 	if (!guard)
 		return 1;
+	if (guard->family && guard->family != walk->packet->tuple.family)
+		return 0;
 	if (!ip_in_prefix(&walk->packet->tuple.destination, &guard->to, &guard->mask))
 		return 0;
 	if (walk->readable && (port < guard->from_port || port > guard->to_port))

@@ -224,7 +224,8 @@ struct assignment {
 	__u32 ifindex; /* 0: any */
 	__u32 mark;
 	__u16 id; /* index into the names that user space keeps */
-	__u16 reserved[3];
+	__u8 family; /* 4, 6, or 0 for both */
+	__u8 reserved[5];
 };
 
 struct guard {
@@ -232,7 +233,8 @@ struct guard {
 	union ip mask;
 	__u16 from_port; /* host order */
 	__u16 to_port;
-	__u32 reserved;
+	__u8 family;
+	__u8 reserved[3];
 };
 
 enum hold_policy {

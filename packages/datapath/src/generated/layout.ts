@@ -735,6 +735,7 @@ export interface AssignmentRecord {
   ifindex: number;
   mark: number;
   id: number;
+  family: number;
 }
 export const ASSIGNMENT_SIZE = 80;
 export const readAssignment = (view: DataView, at: number): AssignmentRecord => ({
@@ -745,6 +746,7 @@ export const readAssignment = (view: DataView, at: number): AssignmentRecord => 
   ifindex: view.getUint32(at + 64, true),
   mark: view.getUint32(at + 68, true),
   id: view.getUint16(at + 72, true),
+  family: view.getUint8(at + 74),
 });
 export const writeAssignment = (view: DataView, at: number, value: AssignmentRecord): void => {
   writeBytes(view, at + 0, value.from, 16);
@@ -754,6 +756,7 @@ export const writeAssignment = (view: DataView, at: number, value: AssignmentRec
   view.setUint32(at + 64, value.ifindex, true);
   view.setUint32(at + 68, value.mark, true);
   view.setUint16(at + 72, value.id, true);
+  view.setUint8(at + 74, value.family);
 };
 export const zeroAssignment = (): AssignmentRecord => ({
   from: new Uint8Array(16),
@@ -763,6 +766,7 @@ export const zeroAssignment = (): AssignmentRecord => ({
   ifindex: 0,
   mark: 0,
   id: 0,
+  family: 0,
 });
 
 /** struct guard of bpf/lib/types.h, 40 bytes. */
@@ -771,6 +775,7 @@ export interface GuardRecord {
   mask: Uint8Array;
   fromPort: number;
   toPort: number;
+  family: number;
 }
 export const GUARD_SIZE = 40;
 export const readGuard = (view: DataView, at: number): GuardRecord => ({
@@ -778,18 +783,21 @@ export const readGuard = (view: DataView, at: number): GuardRecord => ({
   mask: readBytes(view, at + 16, 16),
   fromPort: view.getUint16(at + 32, true),
   toPort: view.getUint16(at + 34, true),
+  family: view.getUint8(at + 36),
 });
 export const writeGuard = (view: DataView, at: number, value: GuardRecord): void => {
   writeBytes(view, at + 0, value.to, 16);
   writeBytes(view, at + 16, value.mask, 16);
   view.setUint16(at + 32, value.fromPort, true);
   view.setUint16(at + 34, value.toPort, true);
+  view.setUint8(at + 36, value.family);
 };
 export const zeroGuard = (): GuardRecord => ({
   to: new Uint8Array(16),
   mask: new Uint8Array(16),
   fromPort: 0,
   toPort: 0,
+  family: 0,
 });
 
 /** struct event of bpf/lib/types.h, 296 bytes. */
