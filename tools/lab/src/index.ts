@@ -41,3 +41,7 @@ export {
   type TransferOptions,
   type TransferResult,
 } from './clients/ftpClient.js';
+export { decode, type DecodedFrame, type DecodedIp, type DecodedTcp } from './decode.js';
+export { Peer, PeerConnection, PeerListener, type Endpoint } from './peer.js';
+export { RawPort, type SeenFrame } from './rawPort.js';
+export { openRawPlace, RawTcp, type RawPlace, type RawTcpOptions } from './rawTcp.js';

@@ -84,6 +84,7 @@ export class Lab implements AsyncDisposable {
   readonly options: Readonly<LabOptions>;
   readonly #prefix: string;
   readonly #hosts: Host[];
+  readonly #onBridge = new Set<Host>();
   #links = 2;
   #bridged = 2;
 
@@ -141,8 +142,13 @@ export class Lab implements AsyncDisposable {
    * raw packets in which no kernel answers with resets. The link must have Ethernet headers.
    */
   async addSilentAddress(host: Host, address: string): Promise<void> {
-    const device = host.gatewayInterface === 'eth0' && this.options.bridge ? 'br0' : host.gatewayInterface;
+    const device = this.gatewayDevice(host);
     await this.gateway.run('ip', ['neigh', 'replace', address, 'lladdr', await this.mac(host), 'dev', device]);
+  }
+
+  /** The gateway's interface that has the address on this host's link: `br0` for hosts on the bridge. */
+  gatewayDevice(host: Host): string {
+    return this.#onBridge.has(host) ? 'br0' : host.gatewayInterface;
   }
 
   /** MAC address of an interface, by default `eth0`. */
@@ -210,8 +216,9 @@ export class Lab implements AsyncDisposable {
   }
 
   async #address(host: Host, bridged: boolean): Promise<void> {
+    if (bridged) this.#onBridge.add(host);
     const port = host.gatewayInterface;
-    const device = bridged ? 'br0' : port;
+    const device = this.gatewayDevice(host);
     const ipv6 = this.options.ipv6 !== false;
     const first = host === this.client || !bridged;
     const gatewaySide = [`link set ${port} up`];
