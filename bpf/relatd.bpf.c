@@ -155,6 +155,7 @@ struct layout {
 	struct interface interface;
 	struct assignment_port assignment_port;
 	struct assignment assignment;
+	struct assignment_name assignment_name;
 	struct guard guard;
 	struct event event;
 	struct sample sample;

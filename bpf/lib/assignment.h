@@ -29,6 +29,17 @@ static __always_inline struct assignment_port *assignment_port_find(const struct
 	return bpf_map_lookup_elem(&assignment_ports, &key);
 }
 
+/*
+ * What user space calls the assignments. The datapath never looks; they are here to be pinned, so that
+ * flows keep their names across restarts and `status` can tell them with no daemon.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LIMIT_ASSIGNMENTS);
+	__type(key, __u32);
+	__type(value, struct assignment_name);
+} assignment_names SEC(".maps");
+
 struct assignment_walk {
 	const struct tuple *tuple;
 	__u32 first;

@@ -68,6 +68,7 @@ __noinline int hold_packet(struct __sk_buff *skb, const struct packet *packet, s
 	if (!packet || !flow || !side)
 		return 0;
 	struct config *config = config_get();
+	__u32 next = flow->side[packet->direction & 1].next;
 	__u64 now = clock_boot();
 
 	if (!config || side->flags & STREAM_UNATTENDED)
@@ -87,9 +88,15 @@ __noinline int hold_packet(struct __sk_buff *skb, const struct packet *packet, s
 	}
 	side->held_mark = skb->mark;
 	side->held_priority = skb->priority;
-	side->held_end = side->held_since ? seq_max(side->held_end, packet->end) : packet->end;
-	if (!side->held_since)
-		side->held_since = now;
+	/*
+	 * Bytes behind a gap wait for the sender, not for the daemon: they start no deadline, or the
+	 * retransmission that closes the gap would find it passed.
+	 */
+	if (!seq_after(packet->seq, side->held_since ? side->held_end : next)) {
+		side->held_end = side->held_since ? seq_max(side->held_end, packet->end) : packet->end;
+		if (!side->held_since)
+			side->held_since = now;
+	}
 	if (!hold_frame(skb, packet, packet->key.zone)) {
 		count(REASON_HOLD_FAILED);
 		return HOLD_REFUSED;

@@ -210,6 +210,11 @@ struct interface {
 	__u16 flags;
 };
 
+struct assignment_name {
+	__u8 name[64];
+	__u8 helper[16];
+};
+
 struct assignment_port {
 	__u32 first;
 	__u32 count;

@@ -769,6 +769,25 @@ export const zeroAssignment = (): AssignmentRecord => ({
   family: 0,
 });
 
+/** struct assignment_name of bpf/lib/types.h, 80 bytes. */
+export interface AssignmentNameRecord {
+  name: Uint8Array;
+  helper: Uint8Array;
+}
+export const ASSIGNMENT_NAME_SIZE = 80;
+export const readAssignmentName = (view: DataView, at: number): AssignmentNameRecord => ({
+  name: readBytes(view, at + 0, 64),
+  helper: readBytes(view, at + 64, 16),
+});
+export const writeAssignmentName = (view: DataView, at: number, value: AssignmentNameRecord): void => {
+  writeBytes(view, at + 0, value.name, 64);
+  writeBytes(view, at + 64, value.helper, 16);
+};
+export const zeroAssignmentName = (): AssignmentNameRecord => ({
+  name: new Uint8Array(64),
+  helper: new Uint8Array(16),
+});
+
 /** struct guard of bpf/lib/types.h, 40 bytes. */
 export interface GuardRecord {
   to: Uint8Array;
