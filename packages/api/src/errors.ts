@@ -43,7 +43,7 @@ export class ApiError extends Error {
   }
 
   static of<C extends ApiErrorCode>(code: C, ...details: Parameters<(typeof messages)[C]>): ApiError {
-    const format = messages[code];
+    const format = messages[code] as (...details: Parameters<(typeof messages)[C]>) => string;
     return new ApiError(code, format(...details), null, undefined);
   }
 

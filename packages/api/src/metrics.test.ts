@@ -10,7 +10,7 @@ let view: FakeView;
 
 beforeEach(async () => {
   view = new FakeView();
-  server = await listenMetrics({ address: '127.0.0.1:0' });
+  server = await listenMetrics({ address: '127.0.0.1', port: 0 });
 });
 
 afterEach(() => server.close());
@@ -68,14 +68,17 @@ describe('metrics', () => {
   });
 
   test('a taken or senseless address is one clear error', async () => {
-    await expect(listenMetrics({ address: server.address })).rejects.toMatchObject({
+    await expect(
+      listenMetrics({ address: '127.0.0.1', port: Number(server.address.split(':')[1]) }),
+    ).rejects.toMatchObject({
       code: 'API_METRICS_LISTEN',
       message: expect.stringContaining('something else listens there') as string,
     });
-    for (const address of ['9469', '127.0.0.1:99999', '192.0.2.1:9469']) {
-      await expect(listenMetrics({ address })).rejects.toMatchObject({ code: 'API_METRICS_LISTEN' });
-    }
-    const six = await listenMetrics({ address: '[::1]:0' });
+    await expect(listenMetrics({ address: '192.0.2.1', port: 9469 })).rejects.toMatchObject({
+      code: 'API_METRICS_LISTEN',
+      message: expect.stringContaining('192.0.2.1:9469') as string,
+    });
+    const six = await listenMetrics({ address: '::1', port: 0 });
     expect(six.address).toMatch(/^\[::1\]:\d+$/);
     await six.close();
   });
@@ -87,6 +90,6 @@ describe('metrics', () => {
     const closed = new Promise((done) => socket.resume().once('close', done));
     await server.close();
     await closed;
-    server = await listenMetrics({ address: '127.0.0.1:0' });
+    server = await listenMetrics({ address: '127.0.0.1', port: 0 });
   });
 });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { EngineView } from '@relatd/model';
+import { formatEndpoint, type EngineView } from '@relatd/model';
 import type { Registry } from 'prom-client';
 import { ApiError, errnoOf, messageOf } from './errors.js';
 import { newRegistry } from './metrics.js';
@@ -14,16 +14,17 @@ export interface MetricsServer {
 }
 
 export interface MetricsServerOptions {
-  /** `127.0.0.1:9469`, `[::1]:9469`; without a host, loopback. */
+  /** IPv4 or IPv6, without brackets. */
   readonly address: string;
+  /** 0 takes any that is free. */
+  readonly port: number;
 }
 
 /**
  * Listens for `GET /metrics`.
  * @throws ApiError `API_METRICS_LISTEN`
  */
-export async function listenMetrics({ address }: MetricsServerOptions): Promise<MetricsServer> {
-  const { host, port } = parseAddress(address);
+export async function listenMetrics({ address, port }: MetricsServerOptions): Promise<MetricsServer> {
   let registry: Registry | null = null;
   const server = createServer(
     { headersTimeout: 5000, requestTimeout: 5000, keepAliveTimeout: 60_000, connectionsCheckingInterval: 1000 },
@@ -34,7 +35,7 @@ export async function listenMetrics({ address }: MetricsServerOptions): Promise<
   server.maxConnections = 64;
   // A scraper that stops reading in the middle.
   server.setTimeout(90_000);
-  await listen(server, host, port, address);
+  await listen(server, address, port);
   return {
     address: boundAddress(server),
     serve(view) {
@@ -83,12 +84,12 @@ function respond(response: ServerResponse, status: number, text: string): void {
   response.end(text);
 }
 
-function listen(server: Server, host: string, port: number, address: string): Promise<void> {
+function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => {
       const code = errnoOf(error);
       const why = code === 'EADDRINUSE' ? 'something else listens there' : messageOf(error);
-      reject(ApiError.of('API_METRICS_LISTEN', address, why));
+      reject(ApiError.of('API_METRICS_LISTEN', formatEndpoint({ address: host, port }), why));
     };
     server.once('error', fail);
     server.listen({ host, port }, () => {
@@ -98,13 +99,6 @@ function listen(server: Server, host: string, port: number, address: string): Pr
       resolve();
     });
   });
-}
-
-function parseAddress(address: string): { host: string; port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(address);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65535) throw ApiError.of('API_METRICS_LISTEN', address, 'not of the form host:port');
-  return { host: match[1] ?? (match[2] === undefined || match[2] === '' ? '127.0.0.1' : match[2]), port };
 }
 
 function boundAddress(server: Server): string {
