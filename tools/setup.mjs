@@ -22,7 +22,10 @@ function build() {
   say('building');
   const nx = join(root, 'node_modules/.bin/nx');
   const result = run(nx, ['run-many', '-t', 'build', '--outputStyle=static'], { env: { NX_DAEMON: 'false' } });
-  if (result.status !== 0) fail(`the build failed:\n${result.stdout}${result.stderr}`);
+  if (result.status === 0) return;
+  const parts = result.stdout.split(/^(?=> nx run )/m);
+  const fresh = parts.slice(1).filter((part) => !/^.*\[(local cache|existing outputs)/.test(part));
+  fail(`the build failed:\n${fresh.join('')}${result.stderr}`);
 }
 
 function setUp() {
