@@ -205,7 +205,7 @@ function ipv6(options: NetworkOptions, src: Uint8Array, dst: Uint8Array, payload
 
 function extensionBytes(extension: Extension, next: number): Uint8Array {
   if (extension.kind === 'fragment' && !('body' in extension)) {
-    const { offset = 0, more = false, id = 1 } = extension as Extract<Extension, { kind: 'fragment' }>;
+    const { offset = 0, more = false, id = 1 } = extension;
     const header = new Uint8Array(8);
     const view = viewOf(header);
     view.setUint8(0, next);

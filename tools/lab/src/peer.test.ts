@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Lab } from './lab.js';
 import { Peer } from './peer.js';
 import { RawPort } from './rawPort.js';
 import { openRawPlace, RawTcp } from './rawTcp.js';
 import { fragments } from './fragment.js';
 import { tcp, udp } from './packet.js';
+
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 const root = process.getuid?.() === 0;
 if (!root) console.warn('skipped: peers and raw packets, which need root');
@@ -19,7 +21,7 @@ describe.skipIf(!root)('in a lab', () => {
     lab = await Lab.create({ bridge: true });
     [client, server] = await Promise.all([Peer.start(lab.client), Peer.start(lab.server)]);
   });
-  afterAll(async () => lab?.close());
+  afterAll(async () => lab.close());
 
   it.each(['ipv4', 'ipv6'] as const)('peers talk line by line over %s', async (family) => {
     const listener = await server.listen();

@@ -160,16 +160,16 @@ export class RunningProcess implements AsyncDisposable {
 export async function execute(file: string, args: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
   const running = await RunningProcess.start(file, args, options);
   const timeoutMs = options.timeoutMs ?? 30_000;
-  let late = false;
+  const deadline = { passed: false };
   const timer = setTimeout(() => {
-    late = true;
+    deadline.passed = true;
     killGroup(running.pid);
   }, timeoutMs);
   if (options.input !== undefined) void running.write(options.input);
   running.endInput();
   const code = await running.exited;
   clearTimeout(timer);
-  if (late)
+  if (deadline.passed)
     throw new Error(`${running.command}: not done after ${timeoutMs} ms; output:\n${running.output.slice(-4000)}`);
   return { code, stdout: running.stdout, stderr: running.stderr };
 }
@@ -194,9 +194,8 @@ function exitCode(code: number | null, signal: NodeJS.Signals | null): number {
 }
 
 function environment(extra: ExecOptions['env']): NodeJS.ProcessEnv {
-  const env: NodeJS.ProcessEnv = { ...process.env, ...extra };
-  for (const [name, value] of Object.entries(env)) if (value === undefined) delete env[name];
-  return env;
+  const merged = Object.entries({ ...process.env, ...extra });
+  return Object.fromEntries(merged.filter(([, value]) => value !== undefined));
 }
 
 function read(stream: NodeJS.ReadableStream, take: (text: string) => void): void {

@@ -15,32 +15,26 @@ export interface SeenFrame extends DecodedFrame {
 export class RawPort implements AsyncDisposable {
   /** All that was seen so far, in order. */
   readonly frames: SeenFrame[] = [];
-  readonly #process: RunningProcess;
+  #process!: RunningProcess;
   readonly #listeners = new Set<(frame: SeenFrame) => void>();
   readonly #barriers: ((error: Error | undefined) => void)[] = [];
   #rest = '';
   #error: Error | undefined;
 
-  private constructor(running: RunningProcess) {
-    this.#process = running;
+  private constructor() {
+    // Made by open alone.
   }
 
   /** Opens an interface. With `quiet` nothing is seen, as a flood wants it. Interfaces without Ethernet header work too. */
   static async open(namespace: Namespace, networkInterface = 'eth0', { quiet = false } = {}): Promise<RawPort> {
     const link = await namespace.run('ip', ['-o', 'link', 'show', 'dev', networkInterface]);
     const ethernet = /link\/(ether|loopback)/.test(link);
-    const early: string[] = [];
-    let port: RawPort | undefined;
+    const port = new RawPort();
     const args = quiet ? [networkInterface, 'quiet'] : [networkInterface];
-    const running = await namespace.spawn(nativeTool('packet'), args, {
-      onStdout: (text) => {
-        if (port) port.#take(text, ethernet);
-        else early.push(text);
-      },
+    port.#process = await namespace.spawn(nativeTool('packet'), args, {
+      onStdout: (text) => port.#take(text, ethernet),
     });
-    port = new RawPort(running);
-    void running.exited.then((code) => port.#ended(code));
-    for (const text of early) port.#take(text, ethernet);
+    void port.#process.exited.then((code) => port.#ended(code));
     // It answers when its socket is bound: what is sent to this interface from now on is seen.
     await port.send();
     return port;

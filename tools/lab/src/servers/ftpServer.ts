@@ -21,7 +21,7 @@ export interface FtpServerOptions {
   root?: string;
   /** AUTH TLS is offered, with a certificate made for the occasion. Not with proftpd. Default false. */
   tls?: boolean;
-  /** The IPv4 address that 227 announces, as a server behind NAT is told. Default: its own. */
+  /** The IPv4 address that 227 announces, as a server behind NAT is told. vsftpd then has no IPv6. Default: its own. */
   passiveAddress?: string;
 }
 

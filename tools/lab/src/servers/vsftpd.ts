@@ -12,9 +12,8 @@ export async function startVsftpd(namespace: Namespace, given: FtpServerOptions 
   await mkdir(empty, { mode: 0o555 });
   const settings: Record<string, string | number> = {
     background: 'NO',
-    // One socket serves both families; `listen` and `listen_ipv6` exclude each other.
-    listen: 'NO',
-    listen_ipv6: 'YES',
+    // One IPv6 socket serves both families, but announces 0.0.0.0 when it is given an address.
+    ...(options.passiveAddress === undefined ? { listen: 'NO', listen_ipv6: 'YES' } : { listen: 'YES' }),
     listen_port: options.port,
     secure_chroot_dir: empty,
     nopriv_user: 'nobody',
