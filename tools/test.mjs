@@ -32,7 +32,9 @@ function runTests() {
   const file = join(folder, 'report.json');
   try {
     const reporters = ['--reporter=default', `--reporter=${join(root, 'tools/testReporter.mjs')}`];
-    step('tests', join(bin, 'vitest'), ['run', '--allowOnly=false', ...reporters, ...filters], { RELATD_TEST_REPORT: file });
+    step('tests', join(bin, 'vitest'), ['run', '--allowOnly=false', ...reporters, ...filters], {
+      RELATD_TEST_REPORT: file,
+    });
     if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'));
     problems.push('vitest ended without a report');
     return { passed: 0, failed: [], skipped: [], broken: [] };

@@ -6,7 +6,7 @@ import { fail, run, say, tail } from './run.mjs';
 /** What building, testing and the demo take from Debian. */
 const packages = {
   'to build': ['clang', 'g++', 'libbpf-dev', 'libelf-dev', 'llvm', 'make', 'pkg-config', 'python3', 'zlib1g-dev'],
-  'to check': ['clang-format', 'clang-tidy'],
+  'to check': ['clang-format', 'clang-tidy', 'git'],
   'to test': [
     'bpftool',
     'conntrack',
