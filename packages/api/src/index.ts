@@ -4,3 +4,4 @@ export { ApiError, errnoOf, messageOf, type ApiErrorCode, type ErrorAnswer } fro
 export { matches, type ListFilter } from './filter.js';
 export { listenMetrics, type MetricsServer } from './metricsServer.js';
 export { listenApi, type ApiServer, type ApiServerOptions } from './server.js';
+export { FakeView } from './fakeView.js';

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Context } from './context.js';
+
+/** A value given after an option's name, or none for a switch. */
+export interface OptionSpec {
+  /** As commander and the manual write it: `-c, --config <file>`. */
+  readonly flags: string;
+  readonly summary: string;
+  /** What is used when it is absent; shown in the help. */
+  readonly fallback?: string;
+  /** The only values allowed. */
+  readonly choices?: readonly string[];
+}
+
+export interface ArgumentSpec {
+  readonly name: string;
+  readonly summary: string;
+  readonly required: boolean;
+  readonly choices?: readonly string[];
+}
+
+export interface Example {
+  readonly command: string;
+  readonly summary: string;
+}
+
+/** What a command gets: its arguments in order, its options by their long name in camel case. */
+export interface Invocation {
+  readonly arguments: readonly (string | undefined)[];
+  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+}
+
+/** Does a command's work and returns the exit code: 0 done, 1 failed, 2 wrong usage or configuration. */
+export type Run = (context: Context, invocation: Invocation) => Promise<number>;
+
+/** One command. Parser, help and (later) completion and manual page come from this. */
+export interface CommandSpec {
+  readonly name: string;
+  readonly summary: string;
+  readonly arguments: readonly ArgumentSpec[];
+  readonly options: readonly OptionSpec[];
+  readonly examples: readonly Example[];
+  /** The code is loaded when the command runs: `relatd --help` needs neither the addon nor the server. */
+  readonly load: () => Promise<{ readonly run: Run }>;
+}
+
+export const DEFAULT_CONFIG = '/etc/relatd/relatd.yaml';
+
+const config: OptionSpec = { flags: '-c, --config <file>', summary: 'configuration file', fallback: DEFAULT_CONFIG };
+const socket: OptionSpec = {
+  flags: '--socket <path>',
+  summary: 'socket of the daemon (else $RELATD_SOCKET, else /run/relatd/relatd.sock)',
+};
+const netns: OptionSpec = { flags: '--netns <name|path>', summary: 'network namespace whose packets are meant' };
+const helper: OptionSpec = { flags: '--helper <name>', summary: 'only those of this helper, for example ftp' };
+const json: OptionSpec = { flags: '--json', summary: 'print JSON' };
+
+/** Every command of `relatd`, in the order of the help. */
+export const commands: readonly CommandSpec[] = [
+  {
+    name: 'up',
+    summary: 'run the daemon in the foreground',
+    arguments: [],
+    options: [
+      config,
+      netns,
+      { flags: '--socket <path>', summary: 'where to make the socket (else $RELATD_SOCKET, else listen.socket)' },
+      { flags: '--ephemeral', summary: 'remove the datapath at the stop instead of leaving it in place' },
+      { flags: '--discard-state', summary: 'start anew when the pinned state is of a layout this version cannot read' },
+      { flags: '-v, --verbose', summary: 'log more (level debug)' },
+    ],
+    examples: [
+      { command: 'relatd up', summary: `serve what ${DEFAULT_CONFIG} assigns` },
+      { command: 'relatd up -c lab.yaml --netns gw --socket /tmp/gw.sock', summary: 'serve another network namespace' },
+    ],
+    load: () => import('./commands/up.js'),
+  },
+  {
+    name: 'down',
+    summary: 'detach everything and remove the pins',
+    arguments: [],
+    options: [netns, json],
+    examples: [{ command: 'relatd down', summary: 'leave nothing of relatd in the kernel' }],
+    load: () => import('./commands/down.js'),
+  },
+  {
+    name: 'check',
+    summary: 'validate the configuration',
+    arguments: [{ name: 'file', summary: `configuration file (default ${DEFAULT_CONFIG})`, required: false }],
+    options: [{ ...config, summary: 'the same, as an option' }, json],
+    examples: [{ command: 'relatd check relatd.yaml', summary: 'print every problem as file:line:column: message' }],
+    load: () => import('./commands/check.js'),
+  },
+  {
+    name: 'reload',
+    summary: 'apply a changed configuration without losing a flow',
+    arguments: [],
+    options: [socket, json],
+    examples: [{ command: 'relatd reload', summary: 'the same as SIGHUP, but says what came of it' }],
+    load: () => import('./commands/reload.js'),
+  },
+  {
+    name: 'flows',
+    summary: 'list the control connections and related flows that are tracked now',
+    arguments: [],
+    options: [
+      { flags: '--related', summary: 'only related flows' },
+      { flags: '--control', summary: 'only control connections' },
+      helper,
+      { flags: '--assignment <name>', summary: 'only those of this assignment, for example ftp-2121' },
+      netns,
+      socket,
+      json,
+    ],
+    examples: [
+      { command: 'relatd flows --related', summary: 'data connections' },
+      { command: 'relatd flows --json --helper ftp', summary: 'one JSON array, for scripts' },
+    ],
+    load: () => import('./commands/flows.js'),
+  },
+  {
+    name: 'expectations',
+    summary: 'list the data connections that are expected now',
+    arguments: [],
+    options: [helper, { flags: '--assignment <name>', summary: 'only those of this assignment' }, netns, socket, json],
+    examples: [{ command: 'relatd expectations', summary: 'what may be opened, by whom, and for how long' }],
+    load: () => import('./commands/expectations.js'),
+  },
+  {
+    name: 'monitor',
+    summary: 'print events as they happen, one line each',
+    arguments: [],
+    options: [{ flags: '--type <types>', summary: 'only these types, with commas between' }, socket, json],
+    examples: [
+      { command: 'relatd monitor', summary: 'watch what happens, until Ctrl-C' },
+      { command: 'relatd monitor --json --type related.new', summary: 'NDJSON of new data connections' },
+    ],
+    load: () => import('./commands/monitor.js'),
+  },
+  {
+    name: 'status',
+    summary: 'show the daemon, its interfaces, tables, counters and losses',
+    arguments: [],
+    options: [netns, socket, json],
+    examples: [{ command: 'relatd status', summary: 'works without a daemon too, from what is pinned' }],
+    load: () => import('./commands/status.js'),
+  },
+  {
+    name: 'rules',
+    summary: 'print firewall rules that accept what the configuration calls RELATED',
+    arguments: [{ name: 'syntax', summary: 'syntax of the rules', required: true, choices: ['nft', 'iptables'] }],
+    options: [config],
+    examples: [
+      { command: 'relatd rules nft', summary: 'for INPUT and FORWARD, to paste' },
+      { command: 'relatd rules iptables -c lab.yaml', summary: 'from another configuration' },
+    ],
+    load: () => import('./commands/rules.js'),
+  },
+  {
+    name: 'demo',
+    summary: 'show a real FTP session becoming RELATED, in network namespaces',
+    arguments: [],
+    options: [{ flags: '-v, --verbose', summary: "show the daemon's log too" }],
+    examples: [{ command: 'relatd demo', summary: 'needs root; removes everything it made' }],
+    load: () => import('./commands/demo.js'),
+  },
+];

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+import { resolve } from 'node:path';
+import { listenApi, listenMetrics, messageOf, type ApiServer, type MetricsServer } from '@relatd/api';
+import type { Config } from '@relatd/config';
+import { startDaemon, type Daemon } from '@relatd/engine';
+import type { ReloadResult } from '@relatd/model';
+import type { Logger } from 'pino';
+import { DEFAULT_CONFIG, type Run } from '../commands.js';
+import { configuration } from '../configuration.js';
+import { print, type Context } from '../context.js';
+import { EXIT_DONE } from '../failure.js';
+import { valueOf } from '../list.js';
+import { newLogger } from '../log.js';
+
+/** `relatd up`: the daemon, in the foreground, until SIGINT or SIGTERM; SIGHUP reloads. */
+export const run: Run = async (context, { options }) => {
+  const stop = context.interrupted();
+  // A reload finds the same file wherever the process is by then.
+  const file = resolve(valueOf(options['config']) ?? DEFAULT_CONFIG);
+  const { listen } = await configuration(file, context);
+  const logger = newLogger(options['verbose'] === true);
+  const socketPath = valueOf(options['socket']) ?? socketFromEnvironment(context) ?? listen.socket;
+
+  const listeners = new Listeners(logger);
+  const hangUp = () => {
+    void listeners.reload().catch((error: unknown) => {
+      logger.error({ problems: problemsOf(error) }, `reload refused, nothing has changed: ${messageOf(error)}`);
+    });
+  };
+  process.on('SIGHUP', hangUp);
+  try {
+    // Before the datapath: a second daemon at this socket leaves without having touched anything. And before the engine
+    // enters another network namespace: metrics stay in the caller's.
+    await listeners.open(socketPath, listen.metrics);
+    const daemon = await startDaemon({
+      configPath: file,
+      netns: valueOf(options['netns']),
+      socketPath,
+      ephemeral: options['ephemeral'] === true,
+      discardState: options['discardState'] === true,
+      logger,
+    });
+    try {
+      listeners.serve(daemon);
+      await print(context.stdout, `relatd ready ${daemon.ready}`.trimEnd());
+      await aborted(stop);
+      logger.info({ signal: stop.reason as unknown }, 'stopping');
+    } finally {
+      await daemon.stop();
+    }
+  } finally {
+    process.off('SIGHUP', hangUp);
+    await listeners.close();
+  }
+  return EXIT_DONE;
+};
+
+/** The socket and the metrics port of one daemon. */
+class Listeners {
+  readonly #logger: Logger;
+  #api: ApiServer | null = null;
+  #metrics: MetricsServer | null = null;
+  #daemon: Daemon | null = null;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  async open(socketPath: string, metrics: Config['listen']['metrics']): Promise<void> {
+    this.#api = await listenApi({ socketPath, reload: () => this.reload() });
+    if (metrics !== null) this.#metrics = await listenMetrics(metrics);
+  }
+
+  serve(daemon: Daemon): void {
+    this.#daemon = daemon;
+    this.#api?.serve(daemon);
+    this.#metrics?.serve(daemon);
+  }
+
+  /** Applies the changed file; says what of it waits for a restart. */
+  async reload(): Promise<ReloadResult> {
+    const daemon = this.#daemon;
+    // The file is read at the end of the start-up anyway.
+    if (daemon === null) return { changed: false, messages: ['the daemon is still starting'] };
+    const before = daemon.config.listen;
+    const result = await daemon.reload();
+    const after = daemon.config.listen;
+    const later = (['socket', 'metrics'] as const)
+      .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
+      .map((name) => `listen.${name} has changed: it takes effect when the daemon is started again`);
+    const messages = [...result.messages, ...later];
+    this.#logger.info({ changed: result.changed, messages }, 'configuration reloaded');
+    return { changed: result.changed, messages };
+  }
+
+  async close(): Promise<void> {
+    await this.#metrics?.close();
+    await this.#api?.close();
+  }
+}
+
+function socketFromEnvironment({ env }: Context): string | null {
+  const path = env['RELATD_SOCKET'];
+  return path === undefined || path === '' ? null : path;
+}
+
+function problemsOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'problems' in error ? error.problems : undefined;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else {
+      signal.addEventListener(
+        'abort',
+        () => {
+          resolve();
+        },
+        { once: true },
+      );
+    }
+  });
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FakeView, listenApi, type ApiServer } from '@relatd/api';
+import { RelatdError } from '@relatd/model';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { runCommandLine } from './program.js';
+import { testContext } from './testing.js';
+
+let directory: string;
+let view: FakeView;
+let server: ApiServer;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'relatd-cli-'));
+  view = new FakeView();
+  server = await listenApi({ socketPath: join(directory, 'relatd.sock') });
+  server.serve(view);
+});
+
+afterEach(async () => {
+  await server.close();
+  rmSync(directory, { recursive: true });
+});
+
+/** Runs a command against the fake daemon, found by $RELATD_SOCKET. */
+async function relatd(...line: string[]) {
+  const context = testContext({ env: { RELATD_SOCKET: server.socketPath } });
+  const code = await runCommandLine(line, context);
+  return { code, out: context.out(), err: context.err() };
+}
+
+describe('flows and expectations', () => {
+  test('are aligned lines with a heading', async () => {
+    const { code, out, err } = await relatd('flows');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toMatchInlineSnapshot(`
+      "ID  KIND     ASSIGNMENT  SOURCE          DESTINATION     INTERFACE  STATE        MASTER     BYTES  IDLE  DETAIL
+      16  control  ftp-2121    10.0.1.2:45678  10.0.2.2:40001  eth0       established       -  88.2 KiB  0.4s  -
+      17  related  ftp-2121    10.0.1.2:45678  10.0.2.2:40001  eth0       established      16  88.2 KiB  0.4s  alice RETR big.iso
+      "
+    `);
+    expect((await relatd('expectations')).out).toMatchInlineSnapshot(`
+      "ID  ASSIGNMENT  PROTOCOL  SOURCE      DESTINATION     MASTER  EXPIRES
+       3  ftp-2121    tcp       10.0.1.2:*  10.0.2.2:40001      16    5m00s
+      "
+    `);
+  });
+
+  test('are one JSON array with --json', async () => {
+    expect(JSON.parse((await relatd('flows', '--json')).out)).toEqual(view.flowTable);
+    expect(JSON.parse((await relatd('expectations', '--json')).out)).toEqual(view.expectationTable);
+    view.flowTable = [];
+    expect((await relatd('flows', '--json')).out).toBe('[]\n');
+    const many = Array.from({ length: 1000 }, () => new FakeView().flowTable).flat();
+    view.flowTable = many;
+    expect(JSON.parse((await relatd('flows', '--json')).out)).toEqual(many);
+  });
+
+  test('are filtered', async () => {
+    const ids = async (...line: string[]) =>
+      (JSON.parse((await relatd('flows', '--json', ...line)).out) as { id: string }[]).map(({ id }) => id);
+    expect(await ids('--related')).toEqual(['17']);
+    expect(await ids('--control')).toEqual(['16']);
+    expect(await ids('--control', '--related')).toEqual(['16', '17']);
+    expect(await ids('--helper', 'ftp', '--related')).toEqual(['17']);
+    expect(await ids('--helper', 'sip')).toEqual([]);
+    expect(await ids('--assignment', 'ftp')).toEqual([]);
+  });
+
+  test('keep the network out of the terminal', async () => {
+    const [flow] = view.flowTable;
+    if (flow === undefined) throw new Error('the fake has no flow');
+    view.flowTable = [{ ...flow, detail: { argument: '\x1b]0;owned\x07\nline' } }];
+    const { out } = await relatd('flows');
+    expect(out).not.toMatch(/[\x1b\x07]/);
+    expect(out.trimEnd().split('\n')).toHaveLength(2);
+  });
+
+  test('of --socket, before $RELATD_SOCKET', async () => {
+    const { code, err } = await relatd('expectations', '--socket', join(directory, 'other'), '--netns', '/nonexistent');
+    expect(code).toBe(1);
+    expect(err).toContain(join(directory, 'other'));
+    expect(err.trimEnd().split('\n')).toHaveLength(1);
+  });
+});
+
+describe('status', () => {
+  test('is text for people, JSON for scripts', async () => {
+    const { code, out } = await relatd('status');
+    expect(code).toBe(0);
+    expect(out).toMatchInlineSnapshot(`
+      "relatd 0.1.0: running for 3.5s, pid 4711 (network namespace gw, kernel 6.18.0)
+
+      TABLE  USED   SIZE   FILL    MEMORY
+      flows     3  65536  0.0 %  12.0 MiB
+
+      hold: relatd0, 6 held, 5 released, 1 unattended; when no daemon answers: pass
+      losses: 1 events, 2 samples
+      "
+    `);
+    expect(JSON.parse((await relatd('status', '--json')).out)).toEqual(await view.status());
+  });
+});
+
+describe('reload', () => {
+  test('says what has changed', async () => {
+    expect(await relatd('reload')).toEqual({ code: 0, out: 'reloaded\nassignment ftp-2121 is new\n', err: '' });
+    expect(JSON.parse((await relatd('reload', '--json')).out)).toMatchObject({ changed: true });
+  });
+
+  test('of a bad file prints every problem and exits with 2', async () => {
+    const problems = ['relatd.yaml:1:1: no', 'relatd.yaml:2:1: neither'];
+    view.reloadError = RelatdError.with({ problems }, 'CONFIG_INVALID', 'relatd.yaml', 2);
+    expect(await relatd('reload')).toEqual({ code: 2, out: '', err: `${problems.join('\n')}\n` });
+  });
+});
+
+describe('monitor', () => {
+  test('prints events as they come, until it is interrupted', async () => {
+    const context = testContext({ env: { RELATD_SOCKET: server.socketPath } });
+    const code = runCommandLine(['monitor', '--json', '--type', 'related.new'], context);
+    while (view.listeners.size === 0) await sleep(5);
+    const event = { time: '2026-11-22T12:00:00.000Z', type: 'related.new', flow: new FakeView().flowTable[1] };
+    view.emit({ time: event.time, type: 'control.new', flow: view.flowTable[0] } as never);
+    view.emit(event as never);
+    view.emit({ time: event.time, type: 'lost', count: 3 });
+    while (!context.out().includes('lost')) await sleep(5);
+    expect(context.out()).toBe(`${JSON.stringify(event)}\n{"time":"${event.time}","type":"lost","count":3}\n`);
+    context.interrupt.abort();
+    expect(await code).toBe(0);
+    while (view.listeners.size > 0) await sleep(5);
+  });
+
+  test('fails when the daemon stops, and says so', async () => {
+    const context = testContext({ env: { RELATD_SOCKET: server.socketPath } });
+    const code = runCommandLine(['monitor'], context);
+    while (view.listeners.size === 0) await sleep(5);
+    await server.close();
+    expect(await code).toBe(1);
+    expect(context.err()).toMatch(/^relatd: the daemon has stopped.*\n$/);
+  });
+
+  test('knows the types there are', async () => {
+    expect(await relatd('monitor', '--type', 'related.new,flow.new')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("no event type 'flow.new': choose among control.new,") as string,
+    });
+  });
+});
+
+describe('check and rules', () => {
+  const good = 'interfaces: [eth0]\nassignments:\n  - { name: ftp-2121, helper: ftp, port: 2121 }\n';
+
+  test('accept a valid file', async () => {
+    const file = join(directory, 'relatd.yaml');
+    writeFileSync(file, good);
+    expect(await relatd('check', file)).toEqual({ code: 0, out: `${file}: valid, 1 assignment\n`, err: '' });
+    expect(await relatd('check', '-c', file, '--json')).toEqual({ code: 0, out: '[]\n', err: '' });
+    for (const syntax of ['nft', 'iptables']) {
+      const { code, out } = await relatd('rules', syntax, '-c', file);
+      expect(code).toBe(0);
+      expect(out).toMatch(/0x52000000/);
+      expect(out).toMatch(/ftp-2121/);
+    }
+  });
+
+  test('print all problems with their places, exit code 2', async () => {
+    const file = join(directory, 'relatd.yaml');
+    writeFileSync(file, good.replace('2121 }', '70000 }').replace('[eth0]', '7'));
+    const { code, out, err } = await relatd('check', file);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    const lines = err.trimEnd().split('\n');
+    expect(lines.length).toBe(2);
+    for (const line of lines) expect(line).toMatch(/^[^:]+relatd\.yaml:\d+:\d+: /);
+    const json = await relatd('check', file, '--json');
+    expect(json.code).toBe(2);
+    expect(JSON.parse(json.out)).toMatchObject([
+      { severity: 'error', line: 1 },
+      { severity: 'error', line: 3 },
+    ]);
+    expect(await relatd('rules', 'nft', '-c', file)).toEqual({ code: 2, out: '', err });
+  });
+
+  test('a file that is not there is a wrong configuration', async () => {
+    const { code, err } = await relatd('check', join(directory, 'none.yaml'));
+    expect(code).toBe(2);
+    expect(err).toContain('none.yaml');
+    expect(await relatd('check', 'a', '-c', 'b')).toMatchObject({ code: 2, out: '' });
+  });
+});
