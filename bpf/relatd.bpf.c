@@ -63,7 +63,7 @@ static __always_inline int packet_track(struct __sk_buff *skb, const struct conf
 			control_end(&packet->key, flow, REASON_REUSED);
 		else
 			related_end(&packet->key, flow, REASON_REUSED);
-		flow_remove(&packet->key, flow);
+		flow_remove(flow->slot, flow->id);
 		flow = NULL;
 	}
 	if (flow) {

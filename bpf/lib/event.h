@@ -155,9 +155,11 @@ __noinline int sample_send(struct __sk_buff *skb, const struct packet *packet, _
 	sample->tuple = packet->tuple;
 	if (length > LIMIT_SAMPLE_BYTES)
 		length = LIMIT_SAMPLE_BYTES;
-	opaque(length);
-	if (length == 0 || length > LIMIT_SAMPLE_BYTES)
+	if (length == 0)
 		return 0;
+	/* 6.1 learns no lower bound from a comparison with zero. */
+	opaque(length);
+	length = ((length - 1) & (LIMIT_SAMPLE_BYTES - 1)) + 1;
 	if (bpf_skb_load_bytes(skb, packet->payload, sample->data, length))
 		return 0;
 	if (bpf_ringbuf_output(&events, sample, sizeof(*sample), event_wakeup()))

@@ -64,15 +64,21 @@ static __always_inline bool expect_is_due(const struct expect *expect, __u64 now
 	return expect->deadline && expect->deadline <= now;
 }
 
-/* Only for who has won the record: makes it vanish and gives back what it held. */
-__noinline int expect_drop(struct expect *expect, __u32 slot)
+/*
+ * Only for who has won the record: makes it vanish and gives back what it held. It looks the record up
+ * itself: 6.1 takes no pointer that came in as a global function's argument for a map's key or value.
+ */
+__noinline int expect_drop(__u32 slot)
 {
+	struct totals *totals = totals_get();
+	struct expect *expect = expect_at(slot);
+	struct source *source;
+	__u32 shape;
+
 	if (!expect)
 		return 0;
-	struct totals *totals = totals_get();
-	struct source *source = source_get(expect->source_bucket);
-	__u32 shape = tuple_shape(&expect->tuple) & (SHAPES - 1);
-
+	source = source_get(expect->source_bucket);
+	shape = tuple_shape(&expect->tuple) & (SHAPES - 1);
 	bpf_map_delete_elem(&expect_index, &expect->tuple);
 	if (!totals)
 		return 0;
@@ -92,7 +98,7 @@ static __always_inline bool expect_end(struct expect *expect, __u32 slot, __u64 
 	if (!id || __sync_val_compare_and_swap(&expect->live, id, 0) != id)
 		return false;
 	event_expect(EVENT_EXPECTATION_EXPIRED, reason, expect, id);
-	expect_drop(expect, slot);
+	expect_drop(slot);
 	return true;
 }
 
@@ -217,7 +223,7 @@ __noinline enum reason expect_insert(struct expect_order *order)
 	port_take(totals, order->tuple.protocol, order->tuple.destination_port);
 	__sync_fetch_and_add(&totals->shapes[shape], 1);
 	__sync_lock_test_and_set(&expect->live, id);
-	if (bpf_map_update_elem(&expect_index, &order->tuple, &slot, BPF_NOEXIST)) {
+	if (bpf_map_update_elem(&expect_index, &expect->tuple, &slot, BPF_NOEXIST)) {
 		/* Somebody else's entry is still, or again, in the index: ours was never visible. */
 		__sync_lock_test_and_set(&expect->live, 0);
 		__sync_fetch_and_add(&totals->shapes[shape], -1);

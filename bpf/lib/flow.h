@@ -101,25 +101,37 @@ static __always_inline bool flow_slot_take(struct totals *totals, const struct c
 	return *slot < config->max_flows;
 }
 
-/*
- * Puts a flow into the table; BPF_NOEXIST, so of two packets that try at once one succeeds.
- * `value` comes with everything set but id and slot.
- */
-__noinline enum reason flow_insert(const struct tuple *key, struct flow *value,
-				   struct stream *stream)
+/* Who has just inserted finds the entry again by this: see expect_drop about keys on 6.1. */
+static __always_inline struct flow *flow_at(__u32 slot, __u64 tag)
 {
-	if (!key || !value)
-		return REASON_BUSY;
+	struct flow_slot *record = bpf_map_lookup_elem(&flow_slots, &slot);
+
+	return record ? flow_find(&record->key, tag) : NULL;
+}
+
+/*
+ * Puts the flow in this CPU's scratch, and for a control connection the stream, into the tables.
+ * BPF_NOEXIST, so of two packets that try at once one succeeds. Everything but id and slot is set.
+ */
+__noinline enum reason flow_insert(const struct tuple *key)
+{
 	struct config *config = config_get();
 	struct totals *totals = totals_get();
-	struct source *source = source_get(value->source_bucket);
 	enum reason reason = REASON_FLOWS_FULL;
+	struct flow_scratch *scratch;
 	struct flow_slot *record;
-	__u32 slot = 0;
+	struct source *source;
+	__u32 slot = 0, zero = 0;
+	bool control;
 	long error;
 
-	if (!config || !totals || !source)
-		return REASON_FLOWS_FULL;
+	scratch = bpf_map_lookup_elem(&flow_scratches, &zero);
+	if (!key || !scratch || !config || !totals)
+		return REASON_BUSY;
+	source = source_get(scratch->flow.source_bucket);
+	if (!source)
+		return REASON_BUSY;
+	control = scratch->flow.kind == FLOW_CONTROL;
 	if (!quota_take(&totals->flows, config->max_flows))
 		return REASON_FLOWS_FULL;
 	if (!flow_slot_take(totals, config, &slot))
@@ -127,9 +139,10 @@ __noinline enum reason flow_insert(const struct tuple *key, struct flow *value,
 	record = bpf_map_lookup_elem(&flow_slots, &slot);
 	if (!record)
 		goto give_total;
-	value->id = id_next(totals);
-	value->slot = slot;
-	if (stream) {
+	scratch->flow.id = id_next(totals);
+	scratch->flow.slot = slot;
+	record->key = *key;
+	if (control) {
 		if (!quota_take(&source->controls, config->per_source)) {
 			reason = REASON_PER_SOURCE;
 			goto give_slot;
@@ -138,23 +151,23 @@ __noinline enum reason flow_insert(const struct tuple *key, struct flow *value,
 			reason = REASON_CONTROLS_FULL;
 			goto give_source;
 		}
-		if (bpf_map_update_elem(&streams, &value->id, stream, BPF_NOEXIST)) {
+		if (bpf_map_update_elem(&streams, &scratch->flow.id, &scratch->stream,
+					BPF_NOEXIST)) {
 			reason = REASON_CONTROLS_FULL;
 			goto give_control;
 		}
 	}
-	port_take(totals, key->protocol, flow_listening_port(key, value));
-	error = bpf_map_update_elem(&flows, key, value, BPF_NOEXIST);
+	port_take(totals, key->protocol, flow_listening_port(key, &scratch->flow));
+	error = bpf_map_update_elem(&flows, &record->key, &scratch->flow, BPF_NOEXIST);
 	if (!error) {
-		record->key = *key;
-		__sync_lock_test_and_set(&record->id, value->id);
+		__sync_lock_test_and_set(&record->id, scratch->flow.id);
 		return REASON_NONE;
 	}
-	port_give(totals, key->protocol, flow_listening_port(key, value));
+	port_give(totals, key->protocol, flow_listening_port(key, &scratch->flow));
 	reason = error == -17 /* EEXIST */ ? REASON_LOST_RACE : REASON_FLOWS_FULL;
-	if (!stream)
+	if (!control)
 		goto give_slot;
-	bpf_map_delete_elem(&streams, &value->id);
+	bpf_map_delete_elem(&streams, &scratch->flow.id);
 give_control:
 	quota_give(&totals->controls);
 give_source:
@@ -167,36 +180,37 @@ give_total:
 }
 
 /*
- * Takes a flow out of the table. `record->id` decides who does it: the datapath and the sweep may come
- * at the same time.
+ * Takes a flow out of the table. The record decides who does it: the datapath and the sweep may come at
+ * the same time. Only the winner looks at the flow, which nobody can recycle any more.
  */
-__noinline int flow_remove(const struct tuple *key, struct flow *flow)
+__noinline int flow_remove(__u32 slot, __u64 id)
 {
-	if (!key || !flow)
-		return 0;
-	struct totals *totals = totals_get();
-	__u32 slot = flow->slot, bucket = flow->source_bucket;
-	__u64 id = flow->id;
-	bool control = flow->kind == FLOW_CONTROL;
-	__be16 port = flow_listening_port(key, flow);
 	struct flow_slot *record = bpf_map_lookup_elem(&flow_slots, &slot);
-	struct source *source = source_get(bucket);
+	struct totals *totals = totals_get();
+	struct source *source = NULL;
+	struct flow *flow;
+	bool control;
 
-	if (!totals || !record || !source)
-		return false;
-	if (__sync_val_compare_and_swap(&record->id, id, 0) != id)
-		return false;
+	if (!totals || !record || !id || __sync_val_compare_and_swap(&record->id, id, 0) != id)
+		return 0;
+	flow = bpf_map_lookup_elem(&flows, &record->key);
+	if (!flow)
+		return 0;
+	control = flow->kind == FLOW_CONTROL;
+	if (control)
+		source = source_get(flow->source_bucket);
+	port_give(totals, record->key.protocol, flow_listening_port(&record->key, flow));
 	WRITE_ONCE(flow->tag, 0);
-	bpf_map_delete_elem(&flows, key);
-	port_give(totals, key->protocol, port);
+	bpf_map_delete_elem(&flows, &record->key);
 	quota_give(&totals->flows);
 	if (control) {
 		bpf_map_delete_elem(&streams, &id);
 		quota_give(&totals->controls);
-		quota_give(&source->controls);
 	}
+	if (source)
+		quota_give(&source->controls);
 	bpf_map_push_elem(&flow_free, &slot, 0);
-	return true;
+	return 1;
 }
 
 #endif

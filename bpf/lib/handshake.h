@@ -154,7 +154,7 @@ __noinline int handshake_complete(const struct config *config, const struct pack
 	scratch->flow.side[DIRECTION_REPLY].next = packet->ack;
 	scratch->stream.side[DIRECTION_ORIGINAL].ttl = packet->ttl;
 	scratch->stream.side[DIRECTION_REPLY].ttl = embryo->ttl;
-	reason = flow_insert(&packet->key, &scratch->flow, &scratch->stream);
+	reason = flow_insert(&packet->key);
 	if (reason != REASON_NONE) {
 		count(reason);
 		if (reason != REASON_LOST_RACE)

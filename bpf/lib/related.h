@@ -163,23 +163,23 @@ __noinline int related_begin(struct __sk_buff *skb, const struct packet *packet)
 	flow->side[DIRECTION_ORIGINAL].next = packet->seq + 1;
 	flow->side[DIRECTION_ORIGINAL].packets = packet->segments;
 	flow->side[DIRECTION_ORIGINAL].bytes = packet->length;
-	reason = flow_insert(key, flow, NULL);
+	reason = flow_insert(key);
 	if (reason != REASON_NONE) {
 		count(reason);
 		if (reason != REASON_LOST_RACE)
 			event_limited(EVENT_TABLE_FULL, reason, packet, skb->ifindex);
 		return 0;
 	}
-	flow = flow_find(key, packet->tag);
+	flow = flow_at(flow->slot, packet->tag);
 	if (!flow)
 		return 0;
 	if (!expect_claim(&match)) {
 		count(REASON_LOST_RACE);
-		flow_remove(key, flow);
+		flow_remove(flow->slot, flow->id);
 		return 0;
 	}
 	if (!(match.expect->flags & EXPECT_PERMANENT))
-		expect_drop(match.expect, match.slot);
+		expect_drop(match.slot);
 	flow->state = FLOW_NEW;
 	count(REASON_MATCHED);
 	if ((packet->hook & HOOK_SIDE) == HOOK_EGRESS && skb->ingress_ifindex)

@@ -27,9 +27,10 @@ __noinline int expect_refuse(struct expect_order *order, struct flow *flow, __u3
 {
 	if (!order || !flow)
 		return 0;
-	struct event *event = event_begin(EVENT_EXPECTATION_REFUSED, reason);
+	struct event *event;
 
 	count(reason);
+	event = event_begin(EVENT_EXPECTATION_REFUSED, reason);
 	if (!event)
 		return reason;
 	event->tuple = order->tuple;
@@ -154,7 +155,7 @@ __noinline int request_on_flow(struct request *request)
 		break;
 	case REQUEST_END:
 		control_end(&key, flow, request->reason);
-		flow_remove(&key, flow);
+		flow_remove(flow->slot, flow->id);
 		break;
 	}
 	return REASON_NONE;

@@ -59,7 +59,8 @@ static __always_inline __u64 flow_idle_limit(const struct config *config, const 
 	return config->idle_related;
 }
 
-static __always_inline void sweep_flow_end(const struct tuple *key, struct flow *flow)
+static __always_inline void sweep_flow_end(const struct tuple *key, struct flow *flow, __u32 slot,
+					   __u64 id)
 {
 	if (flow->kind == FLOW_CONTROL) {
 		control_end(key, flow, REASON_IDLE);
@@ -70,7 +71,7 @@ static __always_inline void sweep_flow_end(const struct tuple *key, struct flow 
 		if (unanswered)
 			related_give_back(key, flow);
 	}
-	flow_remove(key, flow);
+	flow_remove(slot, id);
 }
 
 static long sweep_flow(__u32 index, struct sweep_walk *walk)
@@ -96,7 +97,7 @@ static long sweep_flow(__u32 index, struct sweep_walk *walk)
 		return 0;
 	/* Signed: a packet may have come after the walk began. */
 	if ((__s64)(walk->coarse - flow->last) > (__s64)flow_idle_limit(config, flow))
-		sweep_flow_end(&key, flow);
+		sweep_flow_end(&key, flow, slot, id);
 	return 0;
 }
 
