@@ -62,7 +62,6 @@ function readIPv6(text: string, out: Uint8Array): boolean {
     if (position < end && text.charCodeAt(position) === DOT) {
       if (filled > 12 || !readIPv4(text, first, end, out, filled)) return false;
       filled += 4;
-      position = end;
       break;
     }
     if (position === first) return false;

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Family, PortRange, Prefix, Protocol } from '@relatd/model';
+import type { Listen } from './field.js';
+
+/** One assignment, everything resolved. */
+export interface Assignment {
+  readonly name: string;
+  readonly helper: string;
+  readonly protocol: Protocol;
+  readonly port: number;
+  /** Null: any. */
+  readonly interface: string | null;
+  /** Never empty; `[ANY]` when the file says nothing. */
+  readonly from: readonly Prefix[];
+  readonly to: readonly Prefix[];
+  readonly data: { readonly ports: PortRange; readonly thirdParty: boolean };
+  readonly mark: number;
+  readonly limits: {
+    readonly perMaster: number;
+    /** Milliseconds. */
+    readonly expectation: number;
+  };
+  readonly detail: 'none' | 'command' | 'full';
+  /** Rank among the assignments of the same protocol and port: 0 is asked first. */
+  readonly order: number;
+  /** Where it stands in the file, from 1. */
+  readonly line: number;
+}
+
+/** New TCP connections to these are dropped unless RELATED. */
+export interface Guard {
+  readonly to: Prefix;
+  readonly ports: PortRange;
+}
+
+/** The configuration, everything resolved. Times are milliseconds. */
+export interface Config {
+  /** The file it came from. */
+  readonly file: string;
+  readonly interfaces: 'auto' | readonly string[];
+  /** Interfaces that are not in it are in zone 0. */
+  readonly zones: ReadonlyMap<string, number>;
+  readonly order: { readonly ingress: 'first' | 'last'; readonly egress: 'first' | 'last' };
+  readonly attach: 'auto' | 'tcx' | 'clsact';
+  /** By protocol and port; among those of one port the more specific first. */
+  readonly assignments: readonly Assignment[];
+  readonly mark: { readonly mask: number; readonly related: number };
+  readonly idle: {
+    readonly control: number;
+    readonly related: number;
+    readonly halfOpen: number;
+    readonly closed: number;
+  };
+  readonly limits: {
+    readonly flows: number;
+    readonly expectations: number;
+    readonly perSource: number;
+    readonly control: number;
+    readonly embryonic: number;
+  };
+  readonly hold: { readonly unavailable: 'pass' | 'drop'; readonly deadline: number };
+  readonly guard: readonly Guard[];
+  readonly related: 'mark';
+  readonly listen: { readonly socket: string; readonly metrics: Listen | null };
+}
+
+/** A pair of prefixes that an assignment covers. Family 0: both families. */
+export interface AssignmentPair {
+  readonly from: Prefix;
+  readonly to: Prefix;
+  readonly family: Family;
+}
+
+/**
+ * What goes into the datapath's table for one assignment: every source with every destination of the same family. A
+ * prefix of an IPv6 pair may reach around the mapped IPv4 addresses (`::/0`): the pair's family keeps those out.
+ */
+export function assignmentPairs(assignment: Pick<Assignment, 'from' | 'to'>): AssignmentPair[] {
+  const pairs: AssignmentPair[] = [];
+  for (const from of assignment.from) {
+    for (const to of assignment.to) {
+      if (from.family !== 0 && to.family !== 0 && from.family !== to.family) continue;
+      pairs.push({ from, to, family: from.family === 0 ? to.family : from.family });
+    }
+  }
+  return pairs;
+}
