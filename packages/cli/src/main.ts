@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 import { outputOf, type Context } from './context.js';
-import { EXIT_DONE } from './failure.js';
+import { EXIT_FAILED } from './failure.js';
 import { runCommandLine } from './program.js';
 
 /** The `relatd` command of this process: runs `process.argv` and sets the exit code. */
 export async function main(): Promise<void> {
   const unread = new AbortController();
+  let broken = false;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    unread.abort();
     // `relatd flows | head` is done when head is; anything else on stdout is a real failure.
-    if (error.code === 'EPIPE') unread.abort();
-    else process.exitCode = 1;
+    if (error.code === 'EPIPE' || broken) return;
+    broken = true;
+    process.exitCode = EXIT_FAILED;
+    process.stderr.write(
+      `relatd: cannot write to stdout (${error.code ?? error.message}): let it write somewhere else\n`,
+    );
   });
   // A daemon must outlive whoever read its log.
   process.stderr.on('error', () => undefined);
   const code = await runCommandLine(process.argv.slice(2), contextOf(unread.signal));
-  process.exitCode = unread.signal.aborted ? EXIT_DONE : code;
+  process.exitCode = broken ? EXIT_FAILED : code;
 }
 
 function contextOf(unread: AbortSignal): Context {

@@ -14,7 +14,9 @@ export const run: Run = async (context, { options }) => {
     // What it waits for ends when the lab goes; its complaint about that is of no interest.
     play.catch(() => undefined);
     const finished = await Promise.race([play.then(() => true), abortion(stop)]);
-    return finished ? EXIT_DONE : EXIT_FAILED;
+    if (finished) return EXIT_DONE;
+    context.stderr.stream.write('relatd: interrupted: removing what was made\n');
+    return EXIT_FAILED;
   } finally {
     if (options['verbose'] === true) context.stderr.stream.write(stage.log);
     const failures = await stage.close();

@@ -61,6 +61,7 @@ class Listeners {
   #api: ApiServer | null = null;
   #metrics: MetricsServer | null = null;
   #daemon: Daemon | null = null;
+  #reloaded: Promise<unknown> = Promise.resolve();
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -77,8 +78,14 @@ class Listeners {
     this.#metrics?.serve(daemon);
   }
 
-  /** Applies the changed file; says what of it waits for a restart. */
-  async reload(): Promise<ReloadResult> {
+  /** Applies the changed file; says what of it waits for a restart. One after the other, whoever asks. */
+  reload(): Promise<ReloadResult> {
+    const result = this.#reloaded.then(() => this.#reload());
+    this.#reloaded = result.catch(() => undefined);
+    return result;
+  }
+
+  async #reload(): Promise<ReloadResult> {
     const daemon = this.#daemon;
     // The file is read at the end of the start-up anyway.
     if (daemon === null) return { changed: false, messages: ['the daemon is still starting'] };

@@ -67,7 +67,7 @@ export class Play {
     for (const message of (await this.#stage.client.reload()).messages) await this.#say(message);
 
     const stop = new AbortController();
-    const watching = this.#watch(stop.signal);
+    const watching = await this.#watch(stop.signal);
     try {
       await this.#title('the same passive download: the server announces a port, the client opens it');
       await this.#mustWork(ftp, { op: 'get', mode: 'passive' });
@@ -75,7 +75,7 @@ export class Play {
       await this.#mustWork(ftp, { op: 'put', mode: 'active' });
     } finally {
       stop.abort();
-      await watching;
+      await watching.done;
     }
 
     await this.#title('what the gateway tracked: control connections, and the flows that became RELATED');
@@ -97,15 +97,13 @@ export class Play {
   async #mustWork(ftp: FtpServer, options: Pick<TransferOptions, 'op' | 'mode'>): Promise<void> {
     const before = this.#seen.length;
     const started = performance.now();
-    const { code, output, bytesOk } = await this.#transfer(ftp, options);
+    const { code, output, bytesOk } = await this.#transfer(ftp, { ...options, timeoutMs: 15_000 });
     const took = performance.now() - started;
     await this.#settle(before);
     for (const line of dialogue(output)) await this.#say(line);
     for (const event of this.#seen.slice(before)) await this.#say(eventLine(event, this.#context.stdout));
     if (code !== 0 || !bytesOk) {
-      throw new DemoFailure(
-        `the transfer failed: ${output.trimEnd().split('\n').at(-1) ?? `exit code ${String(code)}`}`,
-      );
+      throw new DemoFailure(`the transfer failed: ${failureOf(output) ?? `curl ended with ${String(code)}`}`);
     }
     const types = this.#seen.slice(before).map(({ type }) => type);
     for (const type of ['control.new', 'expectation.new', 'related.new'] as const) {
@@ -128,9 +126,16 @@ export class Play {
     });
   }
 
-  /** Collects events until `signal`; resolves when the stream is closed. */
-  async #watch(signal: AbortSignal): Promise<void> {
-    for await (const event of this.#stage.client.events({ signal })) this.#seen.push(event);
+  /** Collects events until `signal`. Resolves once no event can be missed; `done` when the stream is closed. */
+  async #watch(signal: AbortSignal): Promise<{ done: Promise<void> }> {
+    let done: Promise<void> = Promise.resolve();
+    await new Promise<void>((resolve, reject) => {
+      const read = async () => {
+        for await (const event of this.#stage.client.events({ signal, onOpen: resolve })) this.#seen.push(event);
+      };
+      done = read().catch(reject);
+    });
+    return { done };
   }
 
   /** Waits until the last events of a session have come. */
@@ -184,4 +189,9 @@ function dialogue(output: string): string[] {
     .split(/\r?\n/)
     .filter((line) => /^[<>] /.test(line) || /^curl: /.test(line))
     .filter((line) => /^(?:> (?:PASV|EPSV|PORT|EPRT|RETR|STOR)|< (?:227|229|150|226|425|426)|curl: )/.test(line));
+}
+
+/** What curl itself says went wrong; nothing when it was stopped. */
+function failureOf(output: string): string | null {
+  return /^curl: .*$/m.exec(output)?.[0] ?? null;
 }

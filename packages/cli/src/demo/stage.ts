@@ -20,6 +20,7 @@ export class Stage {
   readonly configPath: string;
   readonly #withdraw: () => void;
   #daemon: RunningProcess | null = null;
+  #closed = false;
 
   private constructor(directory: string, lab: Lab) {
     this.directory = directory;
@@ -37,6 +38,7 @@ export class Stage {
 
   /** Starts vsftpd with one user, alice. */
   startServer(): Promise<FtpServer> {
+    this.#mustBeOpen();
     return startVsftpd(this.lab.server, { port: FTP_PORT, users: [{ name: 'alice', password: 'wonderland' }] });
   }
 
@@ -46,17 +48,41 @@ export class Stage {
 
   /** Runs `relatd` and returns what it printed; throws with its stderr when it fails. */
   relatd(...line: string[]): Promise<string> {
+    this.#mustBeOpen();
+    return this.#run(...line);
+  }
+
+  #run(...line: string[]): Promise<string> {
     return Namespace.here.run(process.execPath, [script, ...line]);
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new Error('the demo was interrupted');
   }
 
   /** Starts `relatd up` for the gateway's packets and returns its ready line. */
   async startDaemon(): Promise<string> {
-    this.#daemon = await Namespace.here.spawn(process.execPath, [
+    this.#mustBeOpen();
+    const daemon = await Namespace.here.spawn(process.execPath, [
       ...[script, 'up', '-c', this.configPath, '--netns', this.lab.gateway.path],
       ...['--socket', this.client.socketPath, '--ephemeral'],
     ]);
-    const [line] = await this.#daemon.waitFor(/^relatd ready.*$/m, 20_000);
-    return line;
+    this.#daemon = daemon;
+    // Ctrl-C may have come while the process was made: `close` has not seen it then.
+    if (this.#closed) await daemon.stop();
+    try {
+      const [line] = await daemon.waitFor(/^relatd ready.*$/m, 20_000);
+      return line;
+    } catch {
+      const words = daemon.stderr
+        .trimEnd()
+        .split('\n')
+        .at(-1)
+        ?.replace(/^relatd: /, '');
+      throw new Error(
+        `the daemon does not get ready: ${words === undefined || words === '' ? 'it says nothing' : words}`,
+      );
+    }
   }
 
   /** What the daemon logged. */
@@ -66,6 +92,7 @@ export class Stage {
 
   /** Stops the daemon, which takes its datapath with it, then the lab and every file. Never throws; returns what failed. */
   async close(): Promise<string[]> {
+    this.#closed = true;
     const failures: string[] = [];
     const attempt = async (what: string, work: () => Promise<unknown>) => {
       try {
@@ -77,7 +104,7 @@ export class Stage {
     await attempt('stop of the daemon', async () => {
       const code = await this.#daemon?.stop({ graceMs: 5000 });
       // Killed or crashed it leaves its pins, which would outlive the namespace.
-      if (code !== undefined && code !== 0) await this.relatd('down', '--netns', this.lab.gateway.path);
+      if (code !== undefined && code !== 0) await this.#run('down', '--netns', this.lab.gateway.path);
     });
     await attempt('removal of the namespaces', () => this.lab.close());
     await attempt('removal of the files', () => rm(this.directory, { recursive: true, force: true }));
