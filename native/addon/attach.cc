@@ -147,8 +147,11 @@ Napi::Value Query(const Napi::CallbackInfo& info) {
   for (size_t i = 0; i < chain.programs.size(); i++) {
     Append(programs, chain.programs[i], ProgramName(chain.programs[i]), chain.links[i], "tcx", 0);
   }
-  for (const ClsactFilter& filter : *filters)
-    Append(programs, filter.program_id, filter.name, 0, "clsact", filter.priority);
+  for (const ClsactFilter& filter : *filters) {
+    // The filter's own name is free text; libbpf writes "program:[id]".
+    std::string name = filter.program_id != 0 ? ProgramName(filter.program_id) : std::string();
+    Append(programs, filter.program_id, name.empty() ? filter.name : name, 0, "clsact", filter.priority);
+  }
   Napi::Object object = Napi::Object::New(env);
   object.Set("mode", error == 0 ? "tcx" : "clsact");
   object.Set("revision", Napi::BigInt::New(env, chain.revision));

@@ -74,7 +74,8 @@ bool IsInBpffs(const std::string& path) {
   struct statfs filesystem = {};
   std::string at = path;
   while (statfs(at.c_str(), &filesystem) != 0) {
-    if (errno != ENOENT || at == "/" || at == ".") return false;
+    // EPERM: a bpffs answers that for a name with a dot.
+    if ((errno != ENOENT && errno != EPERM) || at == "/" || at == ".") return false;
     at = Parent(at);
   }
   return static_cast<uint64_t>(filesystem.f_type) == BPF_FS_MAGIC;

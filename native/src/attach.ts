@@ -67,9 +67,8 @@ export interface Chain {
   readonly programs: readonly ChainProgram[];
 }
 
-function egress(side: Side): boolean {
-  if (side !== 'ingress' && side !== 'egress')
-    throw argumentError(`side must be ingress or egress, not ${String(side)}`);
+function egress(side: string): boolean {
+  if (side !== 'ingress' && side !== 'egress') throw argumentError(`side must be ingress or egress, not ${side}`);
   return side === 'egress';
 }
 

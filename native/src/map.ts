@@ -36,9 +36,9 @@ export type UpdateFlags = 'any' | 'create' | 'exist';
 
 const updateFlags: Readonly<Record<UpdateFlags, number>> = { any: 0, create: 1, exist: 2 };
 
-function flagBits(flags: UpdateFlags): number {
-  const bits = updateFlags[flags] as number | undefined;
-  if (bits === undefined) throw argumentError(`flags must be any, create or exist, not ${String(flags)}`);
+function flagBits(flags: string): number {
+  const bits = (updateFlags as Readonly<Record<string, number>>)[flags];
+  if (bits === undefined) throw argumentError(`flags must be any, create or exist, not ${flags}`);
   return bits;
 }
 
