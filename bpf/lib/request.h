@@ -143,7 +143,10 @@ __noinline int request_on_flow(struct request *request)
 	side = &stream->side[request->direction & 1];
 	switch (request->op) {
 	case REQUEST_TRUST:
-		control_distrust(&key, flow, request->reason);
+		if (request->reason == REASON_NONE)
+			flow->flags |= FLOW_RECOGNISED;
+		else
+			control_distrust(&key, flow, request->reason);
 		break;
 	case REQUEST_ATTEND:
 		side->flags = 0;

@@ -77,6 +77,7 @@ enum flow_flag {
 	FLOW_OPENER_IS_SECOND = 1, /* the key's second endpoint opened the connection */
 	FLOW_TRANSLATED = 2, /* NAT stands between the two hooks that see it */
 	FLOW_GAVE_BACK = 4, /* its expectation was returned once */
+	FLOW_RECOGNISED = 8, /* control: its helper has recognised the dialogue */
 };
 
 struct flow_side {
@@ -347,7 +348,7 @@ struct sample {
 enum request_op {
 	REQUEST_EXPECT = 1,
 	REQUEST_UNEXPECT,
-	REQUEST_TRUST,
+	REQUEST_TRUST, /* reason: why no more; REASON_NONE: the dialogue is this protocol's */
 	REQUEST_ATTEND,
 	REQUEST_WATCH,
 	REQUEST_END, /* a control connection ends now */

@@ -112,6 +112,7 @@ export const FlowFlag = {
   openerIsSecond: 1,
   translated: 2,
   gaveBack: 4,
+  recognised: 8,
 } as const;
 
 /** enum stream_flag of bpf/lib/types.h. */

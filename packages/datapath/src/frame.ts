@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { TupleRecord } from './generated/layout.js';
+
+/** TCP's control bits, RFC 9293, 3.1. */
+export const TCP_FLAG = { fin: 0x01, syn: 0x02, rst: 0x04, psh: 0x08, ack: 0x10, urg: 0x20 } as const;
+
+/** A TCP segment read from a held frame. */
+export interface TcpFrame {
+  /** As on the wire, with the zone of the interface that held it. */
+  readonly tuple: TupleRecord;
+  readonly seq: number;
+  readonly ack: number;
+  readonly flags: number;
+  /** Offset of the urgent byte in the payload plus one; 0 without URG (RFC 6093). */
+  readonly urgent: number;
+  readonly payload: Uint8Array;
+  /** Whether the TCP checksum is right. */
+  readonly intact: boolean;
+}
+
+const ETHERNET = 14;
+const TAG = 4;
+
+/**
+ * Reads a frame from the hold device: Ethernet header, the datapath's own 802.1ad tag with the zone, what
+ * other tags there were, IP, TCP. Null when it is not such a frame. Views into `frame`, no copies.
+ */
+export function readHeldFrame(frame: Uint8Array): TcpFrame | null {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  if (frame.length < ETHERNET + TAG || view.getUint16(12) !== 0x88a8) return null;
+  const zone = view.getUint16(14);
+  let at = ETHERNET + TAG;
+  let protocol = view.getUint16(16);
+  for (let tags = 0; tags < 2 && (protocol === 0x8100 || protocol === 0x88a8); tags++) {
+    if (frame.length < at + TAG) return null;
+    protocol = view.getUint16(at + 2);
+    at += TAG;
+  }
+  if (protocol === 0x0800) return readIPv4(frame, view, at, zone);
+  return protocol === 0x86dd ? readIPv6(frame, view, at, zone) : null;
+}
+
+function mapped(frame: Uint8Array, at: number): Uint8Array {
+  const bytes = new Uint8Array(16);
+  bytes[10] = 0xff;
+  bytes[11] = 0xff;
+  bytes.set(frame.subarray(at, at + 4), 12);
+  return bytes;
+}
+
+function readIPv4(frame: Uint8Array, view: DataView, at: number, zone: number): TcpFrame | null {
+  if (frame.length < at + 20 || view.getUint8(at) >> 4 !== 4 || view.getUint8(at + 9) !== 6) return null;
+  const header = (view.getUint8(at) & 0xf) * 4;
+  const end = at + view.getUint16(at + 2);
+  if (header < 20 || end > frame.length || at + header > end) return null;
+  const pseudo = sum(view, at + 12, at + 20);
+  return readTcp(frame, view, at + header, end, pseudo, {
+    source: mapped(frame, at + 12),
+    destination: mapped(frame, at + 16),
+    family: 4,
+    zone,
+  });
+}
+
+function readIPv6(frame: Uint8Array, view: DataView, at: number, zone: number): TcpFrame | null {
+  if (frame.length < at + 40 || view.getUint8(at) >> 4 !== 6) return null;
+  const end = at + 40 + view.getUint16(at + 4);
+  if (end > frame.length) return null;
+  let next = view.getUint8(at + 6);
+  let here = at + 40;
+  // The datapath has walked these headers already; the same kinds in the same number (bpf/lib/packet.h).
+  for (let headers = 0; headers < 6 && next !== 6; headers++) {
+    if (here + 8 > end || ![0, 43, 44, 51, 60].includes(next)) return null;
+    const length = view.getUint8(here + 1);
+    const size = next === 44 ? 8 : next === 51 ? (length + 2) * 4 : (length + 1) * 8;
+    next = view.getUint8(here);
+    here += size;
+  }
+  if (next !== 6) return null;
+  const pseudo = sum(view, at + 8, at + 40);
+  return readTcp(frame, view, here, end, pseudo, {
+    source: frame.slice(at + 8, at + 24),
+    destination: frame.slice(at + 24, at + 40),
+    family: 6,
+    zone,
+  });
+}
+
+function readTcp(
+  frame: Uint8Array,
+  view: DataView,
+  at: number,
+  end: number,
+  pseudo: number,
+  addresses: Pick<TupleRecord, 'source' | 'destination' | 'family' | 'zone'>,
+): TcpFrame | null {
+  if (at + 20 > end) return null;
+  const header = (view.getUint8(at + 12) >> 4) * 4;
+  if (header < 20 || at + header > end) return null;
+  const flags = view.getUint8(at + 13);
+  return {
+    tuple: { ...addresses, sourcePort: view.getUint16(at), destinationPort: view.getUint16(at + 2), protocol: 6 },
+    seq: view.getUint32(at + 4),
+    ack: view.getUint32(at + 8),
+    flags,
+    urgent: flags & TCP_FLAG.urg ? view.getUint16(at + 18) : 0,
+    payload: frame.subarray(at + header, end),
+    intact: fold(pseudo + 6 + (end - at) + sum(view, at, end)) === 0xffff,
+  };
+}
+
+/** The one's complement sum of 16-bit words, RFC 1071. */
+function sum(view: DataView, from: number, to: number): number {
+  let total = 0;
+  let at = from;
+  for (; at + 1 < to; at += 2) total += view.getUint16(at);
+  return at < to ? total + (view.getUint8(at) << 8) : total;
+}
+
+function fold(total: number): number {
+  let folded = total;
+  while (folded > 0xffff) folded = (folded & 0xffff) + (folded >>> 16);
+  return folded;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The typed face of the addon and of the BPF object: nothing else touches them. */
+export {
+  Datapath,
+  LayoutError,
+  chainPrograms,
+  type HookProgram,
+  type AttachSettings,
+  type EventSink,
+  type PortAssignments,
+  type Settings,
+  type Sizes,
+} from './datapath.js';
+export { readHeldFrame, TCP_FLAG, type TcpFrame } from './frame.js';
+export { pinDirectory } from './pins.js';
+export { requestOf } from './requests.js';
+export { Tables, type AssignmentName, type FlowEntry, type TableFill } from './tables.js';
+export { reverseTuple, sortTuple, tupleBytes, tupleId, tupleOf } from './tuple.js';
+export {
+  Direction,
+  EventType,
+  ExpectFlag,
+  FlowFlag,
+  FlowKind,
+  FlowState,
+  HoldPolicy,
+  Hook,
+  InterfaceFlag,
+  Limit,
+  RequestOp,
+  StreamFlag,
+  type AssignmentRecord,
+  type EventRecord,
+  type ExpectRecord,
+  type FlowRecord,
+  type GuardRecord,
+  type InterfaceKeyRecord,
+  type InterfaceRecord,
+  type RequestRecord,
+  type SampleRecord,
+  type StreamRecord,
+  type TupleRecord,
+} from './generated/layout.js';
+export { Namespace, boottimeNs, checkSystem, isNativeError, monotonicNs, type Interface } from '@relatd/native';

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { BpfProgram } from '@relatd/native';
+import {
+  Limit,
+  REQUEST_SIZE,
+  readRequest,
+  writeRequest,
+  zeroRequest,
+  type RequestRecord,
+} from './generated/layout.js';
+
+/** A request with the fields that it uses; the others are zero. */
+export function requestOf(parts: Partial<RequestRecord>): RequestRecord {
+  return { ...zeroRequest(), ...parts };
+}
+
+/**
+ * Asks the datapath to change its tables: the program that serves requests is run on batches of them, and
+ * is the only writer of flows and expectations besides the packets themselves.
+ */
+export class Requests {
+  readonly #program: BpfProgram;
+  readonly #buffer = new Uint8Array(Limit.requestHeader + Limit.requestBatch * REQUEST_SIZE);
+
+  constructor(program: BpfProgram) {
+    this.#program = program;
+    // Not an IP ethertype, so that test runs do not look behind the header.
+    this.#buffer[12] = 0x88;
+    this.#buffer[13] = 0xb5;
+  }
+
+  /** Serves all, in order; the answers stand in the same order. */
+  run(requests: readonly RequestRecord[]): RequestRecord[] {
+    const answers: RequestRecord[] = [];
+    for (let first = 0; first < requests.length; first += Limit.requestBatch) {
+      const batch = requests.slice(first, first + Limit.requestBatch);
+      const bytes = this.#buffer.subarray(0, Limit.requestHeader + batch.length * REQUEST_SIZE);
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      view.setUint16(14, batch.length);
+      batch.forEach((request, index) => {
+        writeRequest(view, Limit.requestHeader + index * REQUEST_SIZE, request);
+      });
+      const { verdict, data } = this.#program.testRun({ data: bytes });
+      if (verdict !== 0) throw new Error(`the datapath refused a batch of ${String(batch.length)} requests`);
+      const answer = new DataView(data.buffer, data.byteOffset, data.byteLength);
+      for (let index = 0; index < batch.length; index++)
+        answers.push(readRequest(answer, Limit.requestHeader + index * REQUEST_SIZE));
+    }
+    return answers;
+  }
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+import { REASONS, type Reason } from '@relatd/model';
+import { BpfMap } from '@relatd/native';
+import {
+  ASSIGNMENT_PORT_SIZE,
+  CONFIG_SIZE,
+  Limit,
+  readAssignment,
+  readAssignmentPort,
+  FLOW_SIZE,
+  TUPLE_SIZE,
+  readAssignmentName,
+  readConfig,
+  readExpect,
+  readFlow,
+  readStream,
+  readTotals,
+  readTuple,
+  type ConfigRecord,
+  type ExpectRecord,
+  type FlowRecord,
+  type StreamRecord,
+  type TotalsRecord,
+  type TupleRecord,
+} from './generated/layout.js';
+import { sortTuple, tupleBytes } from './tuple.js';
+
+/** A flow with its key: endpoints sorted. */
+export interface FlowEntry {
+  readonly key: TupleRecord;
+  readonly flow: FlowRecord;
+}
+
+/** The name and helper that user space gave to an assignment's number. */
+export interface AssignmentName {
+  readonly name: string;
+  readonly helper: string;
+}
+
+/** An assignment as its tables tell it. */
+export interface PinnedAssignment extends AssignmentName {
+  readonly protocol: 'tcp' | 'udp';
+  readonly port: number;
+  readonly mark: number;
+}
+
+/** Fill and cost of one table. */
+export interface TableFill {
+  readonly name: string;
+  readonly used: number;
+  readonly size: number;
+  /** What the kernel charges for it, bytes. */
+  readonly bytes: number;
+}
+
+/** Maps that hold entries of a kind: the first is the one whose size is shown. */
+const TABLES = {
+  flows: ['flows', 'flow_slots', 'flow_free'],
+  controls: ['streams'],
+  expectations: ['expects', 'expect_index', 'expect_free'],
+  embryonic: ['embryos'],
+} as const;
+
+export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+export function numberKey(value: number): Uint8Array {
+  const key = new Uint8Array(4);
+  viewOf(key).setUint32(0, value, true);
+  return key;
+}
+
+const text = (bytes: Uint8Array): string => {
+  const end = bytes.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+};
+
+/** What the datapath's tables say, whether a daemon runs or only their pins are left. Reads only. */
+export class Tables {
+  readonly #open: (name: string) => BpfMap;
+  readonly #maps = new Map<string, BpfMap>();
+
+  constructor(open: (name: string) => BpfMap) {
+    this.#open = open;
+  }
+
+  /** The tables that are pinned in a directory. */
+  static pinned(directory: string): Tables {
+    return new Tables((name) => BpfMap.openPinned(`${directory}/maps/${name}`));
+  }
+
+  map(name: string): BpfMap {
+    const known = this.#maps.get(name);
+    if (known !== undefined) return known;
+    const map = this.#open(name);
+    this.#maps.set(name, map);
+    return map;
+  }
+
+  #only<T>(name: string, read: (view: DataView, at: number) => T): T {
+    const value = this.map(name).lookup(numberKey(0));
+    if (value === null) throw new Error(`map ${name} is empty`);
+    return read(viewOf(value), 0);
+  }
+
+  config(): ConfigRecord {
+    const value = this.map('config');
+    if (value.valueSize !== CONFIG_SIZE) throw new Error('the configuration map has another layout');
+    return this.#only('config', readConfig);
+  }
+
+  totals(): TotalsRecord {
+    return this.#only('totals', readTotals);
+  }
+
+  async flows(): Promise<FlowEntry[]> {
+    const { count, keys, values } = await this.map('flows').entries();
+    const keyView = viewOf(keys);
+    const valueView = viewOf(values);
+    return Array.from({ length: count }, (_, index) => ({
+      key: readTuple(keyView, index * TUPLE_SIZE),
+      flow: readFlow(valueView, index * FLOW_SIZE),
+    }));
+  }
+
+  /** The flow of a connection, given either way round. */
+  flow(tuple: TupleRecord): FlowEntry | null {
+    const { key } = sortTuple(tuple);
+    const value = this.map('flows').lookup(tupleBytes(key));
+    return value === null ? null : { key, flow: readFlow(viewOf(value), 0) };
+  }
+
+  stream(flow: bigint): StreamRecord | null {
+    const key = new Uint8Array(8);
+    viewOf(key).setBigUint64(0, flow, true);
+    const value = this.map('streams').lookup(key);
+    return value === null ? null : readStream(viewOf(value), 0);
+  }
+
+  async expectations(): Promise<ExpectRecord[]> {
+    const { count, values } = await this.map('expect_index').entries();
+    const slots = viewOf(values);
+    const records: ExpectRecord[] = [];
+    for (let index = 0; index < count; index++) {
+      const record = this.map('expects').lookup(numberKey(slots.getUint32(index * 4, true)));
+      if (record === null) continue;
+      const expectation = readExpect(viewOf(record), 0);
+      if (expectation.live !== 0n) records.push(expectation);
+    }
+    return records;
+  }
+
+  /** Packets and refusals by reason, summed over CPUs. */
+  counters(): Record<Reason, number> {
+    const map = this.map('counters');
+    const { count, keys, values } = map.entriesSync();
+    const keyView = viewOf(keys);
+    const valueView = viewOf(values);
+    const result = Object.fromEntries(REASONS.map((reason) => [reason, 0])) as Record<Reason, number>;
+    for (let index = 0; index < count; index++) {
+      const reason = REASONS[keyView.getUint32(index * 4, true)];
+      if (reason === undefined) continue;
+      let total = 0n;
+      for (let at = 0; at < map.valueStride; at += 8)
+        total += valueView.getBigUint64(index * map.valueStride + at, true);
+      result[reason] = Number(total);
+    }
+    return result;
+  }
+
+  assignmentName(id: number): AssignmentName | null {
+    const value = this.map('assignment_names').lookup(numberKey(id));
+    if (value === null) return null;
+    const record = readAssignmentName(viewOf(value), 0);
+    const name = text(record.name);
+    return name === '' ? null : { name, helper: text(record.helper) };
+  }
+
+  /** The assignments in force, one line each as people know them. */
+  assignments(): PinnedAssignment[] {
+    const { bank } = this.config();
+    const ports = this.map('assignment_ports').entriesSync();
+    const keys = viewOf(ports.keys);
+    const values = viewOf(ports.values);
+    const found = new Map<number, PinnedAssignment>();
+    for (let index = 0; index < ports.count; index++) {
+      const key = keys.getUint32(index * 4, true);
+      if (key >>> 24 !== bank) continue;
+      const { first, count } = readAssignmentPort(values, index * ASSIGNMENT_PORT_SIZE);
+      for (let at = first; at < first + count; at++) {
+        const value = this.map('assignments').lookup(numberKey(bank * Limit.assignments + at));
+        if (value === null) continue;
+        const { id, mark } = readAssignment(viewOf(value), 0);
+        const { name, helper } = this.assignmentName(id) ?? { name: `#${String(id)}`, helper: 'unknown' };
+        found.set(id, { name, helper, protocol: ((key >> 16) & 0xff) === 17 ? 'udp' : 'tcp', port: key & 0xffff, mark });
+      }
+    }
+    return [...found.values()];
+  }
+
+  fill(): TableFill[] {
+    const totals = this.totals();
+    const used = { flows: totals.flows, controls: totals.controls, expectations: totals.expectations, embryonic: 0 };
+    return Object.entries(TABLES).map(([name, maps]) => ({
+      name,
+      used: used[name as keyof typeof used],
+      size: this.map(maps[0]).maxEntries * (name === 'embryonic' ? 8 : 1),
+      bytes: maps.reduce((bytes, map) => bytes + this.map(map).memoryBytes, 0),
+    }));
+  }
+
+  close(): void {
+    for (const map of this.#maps.values()) map.close();
+    this.#maps.clear();
+  }
+}

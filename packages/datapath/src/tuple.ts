@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import { TUPLE_SIZE, writeTuple, zeroTuple, type TupleRecord } from './generated/layout.js';
+
+/** The same connection seen from its other end. */
+export function reverseTuple(tuple: TupleRecord): TupleRecord {
+  return {
+    ...tuple,
+    source: tuple.destination,
+    destination: tuple.source,
+    sourcePort: tuple.destinationPort,
+    destinationPort: tuple.sourcePort,
+  };
+}
+
+/** The 40 bytes of a tuple, as map key or as identity. */
+export function tupleBytes(tuple: TupleRecord): Uint8Array {
+  const bytes = new Uint8Array(TUPLE_SIZE);
+  writeTuple(new DataView(bytes.buffer), 0, tuple);
+  return bytes;
+}
+
+/**
+ * Endpoints sorted as the datapath sorts them (tuple_key in bpf/lib/tuple.h): by two 64-bit words in host order,
+ * then by port in network order read in host order.
+ */
+export function sortTuple(tuple: TupleRecord): { key: TupleRecord; swapped: boolean } {
+  const swapped = compareEndpoints(tuple) > 0;
+  return { key: swapped ? reverseTuple(tuple) : tuple, swapped };
+}
+
+function compareEndpoints(tuple: TupleRecord): number {
+  for (const word of [0, 1]) {
+    // Little-endian machines compare the last byte of a word first.
+    for (let at = 7; at >= 0; at--) {
+      const difference = (tuple.source[word * 8 + at] ?? 0) - (tuple.destination[word * 8 + at] ?? 0);
+      if (difference !== 0) return difference;
+    }
+  }
+  return swapBytes(tuple.sourcePort) - swapBytes(tuple.destinationPort);
+}
+
+function swapBytes(port: number): number {
+  return ((port & 0xff) << 8) | (port >> 8);
+}
+
+/** A string that is equal for equal tuples: for JavaScript maps. */
+export function tupleId(tuple: TupleRecord): string {
+  return String.fromCharCode(...tupleBytes(tuple));
+}
+
+/** A tuple from parts; address bytes in the mapped form. */
+export function tupleOf(parts: Partial<TupleRecord>): TupleRecord {
+  return { ...zeroTuple(), ...parts };
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import { assignmentPairs, type Assignment, type Guard } from '@relatd/config';
+import {
+  Limit,
+  type AssignmentRecord,
+  type AssignmentName,
+  type GuardRecord,
+  type PortAssignments,
+} from '@relatd/datapath';
+import type { Prefix, Protocol } from '@relatd/model';
+
+/** IP protocol numbers. */
+export const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17 };
+
+/** An ifindex that no interface has: an assignment whose interface is not there matches nothing. */
+const NO_INTERFACE = 0xffffffff;
+
+/**
+ * The numbers by which the datapath knows assignments. A name keeps its number as long as the pinned tables live, so that
+ * flows keep their name over reloads and restarts.
+ */
+export class AssignmentIds {
+  readonly #names = new Map<number, AssignmentName>();
+
+  constructor(read: (id: number) => AssignmentName | null) {
+    for (let id = 0; id < Limit.assignments; id++) {
+      const name = read(id);
+      if (name !== null) this.#names.set(id, name);
+    }
+  }
+
+  name(id: number): AssignmentName {
+    return this.#names.get(id) ?? { name: `#${String(id)}`, helper: 'unknown' };
+  }
+
+  /** The number of a name, a new one if needed; `inUse` are numbers that flows still refer to. */
+  number(wanted: AssignmentName, inUse: ReadonlySet<number>, write: (id: number, name: AssignmentName) => void): number {
+    for (const [id, { name, helper }] of this.#names) if (name === wanted.name && helper === wanted.helper) return id;
+    for (let id = 0; id < Limit.assignments; id++) {
+      if (this.#names.has(id) && inUse.has(id)) continue;
+      if (this.#names.has(id) && this.#names.size < Limit.assignments) continue;
+      this.#names.set(id, wanted);
+      write(id, wanted);
+      return id;
+    }
+    throw new Error(`more than ${String(Limit.assignments)} assignments`);
+  }
+}
+
+/** The netmask of a prefix in its 16 byte form. */
+export function prefixMask(prefix: Prefix): Uint8Array {
+  const mask = new Uint8Array(16);
+  for (let bit = 0; bit < prefix.length; bit += 8) mask[bit >> 3] = (0xff00 >> Math.min(8, prefix.length - bit)) & 0xff;
+  return mask;
+}
+
+/** What the datapath gets for a list of assignments: grouped by port, most specific first. */
+export function portAssignments(
+  assignments: readonly Assignment[],
+  idOf: (assignment: Assignment) => number,
+  ifindexOf: (name: string) => number | undefined,
+): PortAssignments[] {
+  const groups = new Map<string, { protocol: number; port: number; entries: AssignmentRecord[] }>();
+  for (const assignment of assignments) {
+    const protocol = PROTOCOL_NUMBER[assignment.protocol];
+    const key = `${assignment.protocol}/${String(assignment.port)}`;
+    const group = groups.get(key) ?? { protocol, port: assignment.port, entries: [] };
+    groups.set(key, group);
+    for (const { from, to, family } of assignmentPairs(assignment)) {
+      group.entries.push({
+        from: from.bytes,
+        fromMask: prefixMask(from),
+        to: to.bytes,
+        toMask: prefixMask(to),
+        family,
+        ifindex: assignment.interface === null ? 0 : (ifindexOf(assignment.interface) ?? NO_INTERFACE),
+        mark: assignment.mark,
+        id: idOf(assignment),
+      });
+    }
+  }
+  return [...groups.values()];
+}
+
+/** What the datapath gets for the guards. */
+export function guardRecords(guards: readonly Guard[]): GuardRecord[] {
+  return guards.map(({ to, ports }) => ({
+    to: to.bytes,
+    mask: prefixMask(to),
+    fromPort: ports.from,
+    toPort: ports.to,
+    family: to.family,
+  }));
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import { EventType, type EventRecord } from '@relatd/datapath';
+import { formatAddress, type Event, type Reason } from '@relatd/model';
+import type { ControlConnection, Refusal } from './connection.js';
+import {
+  bootTimeToIso,
+  destinationOf,
+  expectationOf,
+  flowOf,
+  patternDestination,
+  patternSource,
+  protocolOf,
+  reasonOf,
+  sourceOf,
+  type Names,
+} from './convert.js';
+import { Limiter } from './limiter.js';
+
+export type EventKind = keyof typeof EventType;
+
+const KINDS = new Map<number, EventKind>(
+  Object.entries(EventType).map(([name, number]) => [number, name as EventKind]),
+);
+
+/** Makes what people see of what the datapath and the control plane tell. */
+export class EventTranslator {
+  readonly #names: Names;
+  readonly #limiter = new Limiter();
+
+  constructor(names: Names) {
+    this.#names = names;
+  }
+
+  kind(record: EventRecord): EventKind | undefined {
+    return KINDS.get(record.type);
+  }
+
+  /** Null: nothing that `monitor` shows. */
+  translate(record: EventRecord): Event | null {
+    const time = bootTimeToIso(record.time);
+    const reason = reasonOf(record.reason);
+    switch (this.kind(record)) {
+      case 'controlNew':
+      case 'controlEnd':
+      case 'relatedNew':
+      case 'relatedEnd':
+        return this.#flowEvent(record, time, reason);
+      case 'expectationNew':
+        return { time, type: 'expectation.new', expectation: expectationOf(record.expect, this.#names) };
+      case 'expectationExpired':
+        return { time, type: 'expectation.expired', expectation: expectationOf(record.expect, this.#names), reason };
+      case 'expectationRefused':
+        return this.#refused(record, time, reason);
+      case 'guardDrop': {
+        const flow = {
+          assignment: null,
+          detail: null,
+          protocol: protocolOf(record.tuple),
+          source: sourceOf(record.tuple),
+          destination: destinationOf(record.tuple),
+          interface: this.#names.interface(record.ifindex),
+        };
+        return { time, type: 'guard.drop', flow, reason, count: record.count };
+      }
+      default:
+        return null;
+    }
+  }
+
+  #flowEvent(record: EventRecord, time: string, reason: Reason): Event | null {
+    const flow = flowOf(record.tuple, record.flow, this.#names);
+    const ended = record.type === EventType.controlEnd || record.type === EventType.relatedEnd;
+    if (flow.kind === 'control')
+      return ended ? { time, type: 'control.end', flow, reason } : { time, type: 'control.new', flow };
+    return ended ? { time, type: 'related.end', flow, reason } : { time, type: 'related.new', flow };
+  }
+
+  /** The datapath turned a well-formed announcement down: a table, a limit, somebody else's expectation. */
+  #refused(record: EventRecord, time: string, reason: Reason): Event | null {
+    const count = this.#limiter.take(`${formatAddress(record.tuple.destination)} ${reason}`);
+    if (count === 0) return null;
+    const { name, helper } = this.#names.assignment(record.expect.assignment);
+    const expectation = {
+      assignment: name,
+      helper,
+      protocol: protocolOf(record.tuple),
+      source: patternSource(record.tuple),
+      destination: patternDestination(record.tuple),
+      master: record.expect.master.toString(),
+    };
+    return { time, type: 'expectation.refused', expectation, reason, count };
+  }
+
+  /** The control plane turned an announcement down. */
+  refused(connection: ControlConnection, expect: Refusal['expect'], reason: Reason): Event | null {
+    const count = this.#limiter.take(`${formatAddress(connection.tuple.source)} ${reason}`);
+    if (count === 0) return null;
+    const { name, helper, protocol } = connection.assignment;
+    const tuple = { ...connection.tuple, ...(expect ?? {}) };
+    const expectation = {
+      assignment: name,
+      helper,
+      protocol,
+      source: { ...sourceOf(tuple), port: null },
+      // Null: it could not be read.
+      destination: expect === null ? { address: null, port: null } : destinationOf(tuple),
+      master: connection.id.toString(),
+    };
+    return { time: new Date().toISOString(), type: 'expectation.refused', expectation, reason, count };
+  }
+}

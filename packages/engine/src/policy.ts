@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Assignment } from '@relatd/config';
+import type { TupleRecord } from '@relatd/datapath';
+import type { Reason } from '@relatd/model';
+
+/** A data connection as a helper read it. Null stands for the announcer's own. */
+export interface Announced {
+  readonly direction: 'original' | 'reply';
+  readonly family: 4 | 6 | null;
+  /** 4 or 16 bytes. */
+  readonly address: Uint8Array | null;
+  readonly port: number;
+}
+
+/** The control connection as the datapath sees it: from its opener, and whether NAT stands in between. */
+export interface Between {
+  readonly tuple: TupleRecord;
+  readonly translated: boolean;
+}
+
+/** Either what to expect, or why not. `destination` is what was announced, as far as it can be said. */
+export interface Verdict {
+  readonly expect: Pick<TupleRecord, 'source' | 'destination' | 'destinationPort' | 'family'>;
+  readonly refused: Reason | null;
+}
+
+function mapped(address: Uint8Array): Uint8Array {
+  if (address.length === 16) return address;
+  const bytes = new Uint8Array(16);
+  bytes[10] = 0xff;
+  bytes[11] = 0xff;
+  bytes.set(address, 12);
+  return bytes;
+}
+
+const isMapped = (address: Uint8Array): boolean =>
+  address.subarray(0, 10).every((byte) => byte === 0) && address[10] === 0xff && address[11] === 0xff;
+
+const same = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, index) => byte === b[index]);
+
+/**
+ * What policy makes of an announcement. The other end of the control connection will connect to the announced
+ * address; it must be the announcer's own unless the assignment admits third parties.
+ */
+export function judge(announced: Announced, { tuple, translated }: Between, assignment: Assignment): Verdict {
+  const original = announced.direction === 'original';
+  const announcer = original ? tuple.source : tuple.destination;
+  const peer = original ? tuple.destination : tuple.source;
+  const destination = announced.address === null ? announcer : mapped(announced.address);
+  const family = isMapped(destination) ? 4 : 6;
+  const expect = { source: peer, destination, destinationPort: announced.port, family: tuple.family };
+  const refuse = (refused: Reason): Verdict => ({ expect, refused });
+
+  if (announced.port === 0) return refuse('port-zero');
+  if (announced.port > 0xffff) return refuse('bad-port');
+  if (family !== tuple.family || (announced.family !== null && announced.family !== tuple.family))
+    return refuse('wrong-family');
+  const { ports, thirdParty } = assignment.data;
+  if (announced.port < ports.from || announced.port > ports.to) return refuse('port-range');
+  // Behind translation the peer's connection arrives with a tuple that is not known here.
+  if (translated && original) return refuse('nat');
+  if (!same(destination, announcer)) {
+    if (translated) return refuse('nat');
+    if (!thirdParty) return refuse('address');
+  }
+  return { expect, refused: null };
+}

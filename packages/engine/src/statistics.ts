@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Assignment } from '@relatd/config';
+import type { AssignmentCounters, Event, Expectation, Flow, Reason, Status } from '@relatd/model';
+import { EventType, type EventRecord } from '@relatd/datapath';
+import { reasonOf } from './convert.js';
+
+interface Tally {
+  controlTotal: number;
+  relatedTotal: number;
+  expectationTotal: number;
+  readonly refused: Partial<Record<Reason, number>>;
+  readonly distrusted: Partial<Record<Reason, number>>;
+}
+
+const add = (counts: Partial<Record<Reason, number>>, reason: Reason, count: number): void => {
+  counts[reason] = (counts[reason] ?? 0) + count;
+};
+
+/** What was counted since this daemon started, by assignment. */
+export class Statistics {
+  readonly #byName = new Map<string, Tally>();
+  readonly #distrusted = new Map<number, Partial<Record<Reason, number>>>();
+
+  #tally(name: string): Tally {
+    const known = this.#byName.get(name);
+    if (known !== undefined) return known;
+    const tally: Tally = { controlTotal: 0, relatedTotal: 0, expectationTotal: 0, refused: {}, distrusted: {} };
+    this.#byName.set(name, tally);
+    return tally;
+  }
+
+  record(record: EventRecord): void {
+    if (record.type !== EventType.trust) return;
+    const counts = this.#distrusted.get(record.flow.assignment) ?? {};
+    this.#distrusted.set(record.flow.assignment, counts);
+    add(counts, reasonOf(record.reason), 1);
+  }
+
+  emitted(event: Event): void {
+    const assignment = event.flow?.assignment ?? event.expectation?.assignment;
+    if (assignment === undefined || assignment === null) return;
+    const tally = this.#tally(assignment);
+    if (event.type === 'control.new') tally.controlTotal++;
+    if (event.type === 'related.new') tally.relatedTotal++;
+    if (event.type === 'expectation.new') tally.expectationTotal++;
+    if (event.type === 'expectation.refused') add(tally.refused, event.reason, event.count);
+  }
+
+  assignments(
+    assignments: readonly Assignment[],
+    flows: readonly Flow[],
+    expectations: readonly Expectation[],
+  ): AssignmentCounters[] {
+    return assignments.map(({ name, helper }) => {
+      const own = flows.filter((flow) => flow.assignment === name);
+      return {
+        ...this.#tally(name),
+        name,
+        helper,
+        flows: {
+          control: own.filter(({ kind }) => kind === 'control').length,
+          related: own.filter(({ kind }) => kind === 'related').length,
+        },
+        expectations: expectations.filter((expectation) => expectation.assignment === name).length,
+      };
+    });
+  }
+
+  losses(reasons: Readonly<Record<Reason, number>>): Status['losses'] {
+    return { events: reasons['event-lost'], samples: reasons['sample-lost'] };
+  }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import type { Config } from '@relatd/config';
+import type { Datapath, Tables } from '@relatd/datapath';
+import { formatPrefix, type Flow, type HoldStatus, type Reason, type Status, type TableStatus } from '@relatd/model';
+import { formatMark } from './convert.js';
+import type { InterfaceKeeper } from './interfaceKeeper.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+export { version };
+
+export function tableStatus(tables: Tables): TableStatus[] {
+  return tables.fill().map(({ name, used, size, bytes }) => ({ name, used, size, bytes }));
+}
+
+export function holdStatus(
+  device: string | null,
+  unavailablePolicy: 'pass' | 'drop',
+  reasons: Readonly<Record<Reason, number>>,
+): HoldStatus {
+  return {
+    device,
+    unavailablePolicy,
+    held: reasons.held,
+    released: reasons.released,
+    unattended: reasons['hold-unattended'],
+  };
+}
+
+/** Sentences about what the counters tell an operator to look at. */
+export function counterWarnings(reasons: Readonly<Record<Reason, number>>): string[] {
+  const warnings: string[] = [];
+  if (reasons.late > 0)
+    warnings.push(
+      `${String(reasons.late)} related connections entered by an interface that is not watched: FORWARD saw no mark; add it to \`interfaces\``,
+    );
+  for (const [reason, table] of [
+    ['flows-full', 'flows'],
+    ['controls-full', 'control'],
+    ['expectations-full', 'expectations'],
+  ] as const)
+    if (reasons[reason] > 0)
+      warnings.push(`${String(reasons[reason])} entries were refused because a table was full: raise limits.${table}`);
+  if (reasons['event-lost'] > 0)
+    warnings.push(`${String(reasons['event-lost'])} events were lost because they were not read in time`);
+  return warnings;
+}
+
+/** What a running daemon says of itself. */
+export function daemonStatus(parts: {
+  datapath: Datapath;
+  namespace: string;
+  config: Config;
+  flows: readonly Flow[];
+  interfaces: InterfaceKeeper;
+  started: number;
+  warnings: readonly string[];
+}): Status {
+  const { datapath, config, flows } = parts;
+  const counters = datapath.tables.counters();
+  const count = (name: string, kind: Flow['kind']): number =>
+    flows.filter((flow) => flow.assignment === name && flow.kind === kind).length;
+  return {
+    version,
+    pid: process.pid,
+    uptimeSeconds: Math.round((Date.now() - parts.started) / 1000),
+    running: true,
+    daemonGoneSince: null,
+    namespace: parts.namespace,
+    kernel: release(),
+    interfaces: parts.interfaces.status(),
+    assignments: config.assignments.map((assignment) => ({
+      name: assignment.name,
+      helper: assignment.helper,
+      protocol: assignment.protocol,
+      port: assignment.port,
+      interface: assignment.interface,
+      from: assignment.from.filter(({ family }) => family !== 0).map(formatPrefix),
+      to: assignment.to.filter(({ family }) => family !== 0).map(formatPrefix),
+      mark: formatMark(assignment.mark),
+      flows: { control: count(assignment.name, 'control'), related: count(assignment.name, 'related') },
+    })),
+    tables: tableStatus(datapath.tables),
+    counters,
+    losses: { events: counters['event-lost'], samples: counters['sample-lost'] },
+    hold: holdStatus(datapath.holdDevice, config.hold.unavailable, counters),
+    warnings: [...parts.warnings, ...counterWarnings(counters)],
+  };
+}
