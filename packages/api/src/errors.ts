@@ -12,6 +12,8 @@ const messages = {
     `${path} exists and is not a socket: remove it, or choose another path with --socket`,
   API_SOCKET_PATH: (path: string) =>
     `the socket path ${path} is too long or empty: choose one of 1 to ${String(SOCKET_PATH_MAX)} bytes`,
+  API_SOCKET_DENIED: (path: string) =>
+    `no permission to make the socket ${path}: run relatd as root, or choose another path with --socket`,
   API_SOCKET_FAILED: (path: string, why: string) => `cannot make the socket ${path}: ${why}`,
   API_METRICS_LISTEN: (address: string, why: string) =>
     `cannot listen on ${address} for metrics (${why}): change listen.metrics in the configuration, or set it to off`,

@@ -2,10 +2,10 @@
 import { Readable } from 'node:stream';
 import { fastify, type FastifyInstance, type FastifyReply } from 'fastify';
 import type { EngineView, ReloadResult } from '@relatd/model';
-import { ApiError, errnoOf, messageOf, type ErrorAnswer } from './errors.js';
+import { errnoOf, messageOf, type ErrorAnswer } from './errors.js';
 import { EventHub } from './hub.js';
 import { matches, type ListFilter } from './filter.js';
-import { takePlace } from './socket.js';
+import { socketFailure, takePlace } from './socket.js';
 
 /** Event streams at the same time; each may cost `BACKLOG_BYTES`. */
 const STREAMS_MAX = 32;
@@ -32,7 +32,7 @@ export interface ApiServerOptions {
 
 /**
  * Listens on the unix socket and takes it only if no other daemon answers there.
- * @throws ApiError `API_SOCKET_IN_USE`, `API_SOCKET_NOT_A_SOCKET`, `API_SOCKET_PATH`, `API_SOCKET_FAILED`
+ * @throws ApiError `API_SOCKET_IN_USE`, `API_SOCKET_NOT_A_SOCKET`, `API_SOCKET_PATH`, `API_SOCKET_DENIED`, `API_SOCKET_FAILED`
  */
 export async function listenApi(options: ApiServerOptions): Promise<ApiServer> {
   const place = await takePlace(options.socketPath);
@@ -49,7 +49,7 @@ export async function listenApi(options: ApiServerOptions): Promise<ApiServer> {
     await place.publish();
   } catch (error) {
     await app.close();
-    throw error instanceof ApiError ? error : ApiError.of('API_SOCKET_FAILED', options.socketPath, messageOf(error));
+    throw socketFailure(options.socketPath, error);
   }
   return {
     socketPath: options.socketPath,

@@ -41,7 +41,7 @@ export async function takePlace(path: string): Promise<SocketPlace> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 });
   } catch (error) {
-    throw ApiError.of('API_SOCKET_FAILED', path, messageOf(error));
+    throw socketFailure(path, error);
   }
   if (await isAnswered(path)) throw ApiError.of('API_SOCKET_IN_USE', path);
 
@@ -56,7 +56,7 @@ export async function takePlace(path: string): Promise<SocketPlace> {
         await linkAside(temporary, path);
       } catch (error) {
         await unlink(temporary).catch(() => undefined);
-        throw error instanceof ApiError ? error : ApiError.of('API_SOCKET_FAILED', path, messageOf(error));
+        throw socketFailure(path, error);
       }
       await unlink(temporary).catch(() => undefined);
     },
@@ -65,6 +65,13 @@ export async function takePlace(path: string): Promise<SocketPlace> {
       inode = null;
     },
   };
+}
+
+/** What a failed attempt to make the socket is to the user. */
+export function socketFailure(path: string, error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  const denied = ['EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error));
+  return denied ? ApiError.of('API_SOCKET_DENIED', path) : ApiError.of('API_SOCKET_FAILED', path, messageOf(error));
 }
 
 /** Links `from` to `path`; what stands there is removed only if it is a socket that nobody answers on. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ApiError, messageOf, RelatdClient, type ListFilter } from '@relatd/api';
+import { ApiError, errnoOf, messageOf, RelatdClient, type ListFilter } from '@relatd/api';
 import type { Invocation } from './commands.js';
 import { print, socketPathOf, type Context, type Output } from './context.js';
 
@@ -40,7 +40,8 @@ export async function askOrReadPins<T>(
     try {
       answer = await readPins();
     } catch (cause) {
-      throw new Error(`${error.message} (nor is there a pinned datapath to read: ${messageOf(cause)})`, { cause });
+      if (errnoOf(cause) === 'NOT_RUNNING') throw error;
+      throw new Error(`${error.message} (nor can its pinned datapath be read: ${messageOf(cause)})`, { cause });
     }
     if (!quiet) context.stderr.stream.write('relatd: no daemon runs: this is what its pinned datapath holds\n');
     return answer;

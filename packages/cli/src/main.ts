@@ -6,12 +6,12 @@ import { runCommandLine } from './program.js';
 /** The `relatd` command of this process: runs `process.argv` and sets the exit code. */
 export async function main(): Promise<void> {
   const unread = new AbortController();
-  let broken = false;
+  const broken = new AbortController();
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     unread.abort();
     // `relatd flows | head` is done when head is; anything else on stdout is a real failure.
-    if (error.code === 'EPIPE' || broken) return;
-    broken = true;
+    if (error.code === 'EPIPE' || broken.signal.aborted) return;
+    broken.abort();
     process.exitCode = EXIT_FAILED;
     process.stderr.write(
       `relatd: cannot write to stdout (${error.code ?? error.message}): let it write somewhere else\n`,
@@ -20,7 +20,7 @@ export async function main(): Promise<void> {
   // A daemon must outlive whoever read its log.
   process.stderr.on('error', () => undefined);
   const code = await runCommandLine(process.argv.slice(2), contextOf(unread.signal));
-  process.exitCode = broken ? EXIT_FAILED : code;
+  process.exitCode = broken.signal.aborted ? EXIT_FAILED : code;
 }
 
 function contextOf(unread: AbortSignal): Context {

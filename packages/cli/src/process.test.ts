@@ -54,15 +54,12 @@ function watch(child: ChildProcessWithoutNullStreams) {
 const event = { time: '2026-11-22T12:00:00.000Z', type: 'lost', count: 3 } as const;
 
 describe('a reader who has had enough', () => {
-  test.each([['flows', '--json'], ['flows'], ['status', '--json'], ['--help']])(
-    'of `relatd %s %s`',
-    async (...line) => {
-      view.flowTable = Array.from({ length: 5000 }, () => new FakeView().flowTable).flat();
-      const { child, exited } = relatd(...line);
-      child.stdout.destroy();
-      expect(await exited).toMatchObject({ code: 0, err: '' });
-    },
-  );
+  test.each([['flows', '--json'], ['flows'], ['status', '--json'], ['--help']])('of %j', async (...line) => {
+    view.flowTable = Array.from({ length: 5000 }, () => new FakeView().flowTable).flat();
+    const { child, exited } = relatd(...line);
+    child.stdout.destroy();
+    expect(await exited).toMatchObject({ code: 0, err: '' });
+  });
 
   test('of a monitor', async () => {
     const { child, exited, out } = relatd('monitor');
