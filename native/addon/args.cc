@@ -92,6 +92,8 @@ Napi::Function Args::Callback(const char* name) {
 
 Napi::Value CopyBytes(Napi::Env env, const void* data, size_t length) {
   Napi::Uint8Array array = Napi::Uint8Array::New(env, length);
+  // Empty while the environment is ending.
+  if (array.IsEmpty()) return env.Undefined();
   if (length > 0) memcpy(array.Data(), data, length);
   return array;
 }

@@ -143,6 +143,7 @@ Napi::Value BpfMap::Lookup(const Napi::CallbackInfo& info) {
   if (args.ok()) CheckExact(args, "key", key.size(), shape_.key_size);
   if (!args.ok()) return info.Env().Undefined();
   Napi::Uint8Array value = Napi::Uint8Array::New(info.Env(), shape_.stride);
+  if (value.IsEmpty()) return info.Env().Undefined();
   if (bpf_map_lookup_elem(fd(), key.data(), value.Data()) == 0) return value;
   if (errno == ENOENT) return info.Env().Null();
   return Throw(info.Env(), SystemFailure(errno, "BPF_MAP_LOOKUP_ELEM", Doing("read an entry of")));
@@ -288,14 +289,22 @@ Napi::Value BpfMap::Mmap(const Napi::CallbackInfo& info) {
     return Throw(env, SystemFailure(errno, "mmap", Doing("share memory with")));
   }
   // The mapping holds the map by itself.
-  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(
+  auto* size = new size_t(length);
+  napi_value buffer = nullptr;
+  napi_status status = napi_create_external_arraybuffer(
       env, memory, length,
-      [](Napi::Env, void* data, size_t* size) {
-        munmap(data, *size);
-        delete size;
+      [](napi_env, void* data, void* hint) {
+        auto* mapped = static_cast<size_t*>(hint);
+        munmap(data, *mapped);
+        delete mapped;
       },
-      new size_t(length));
-  return buffer;
+      size, &buffer);
+  if (status != napi_ok) {
+    munmap(memory, length);
+    delete size;
+    return Throw(env, PlainFailure(Code::kSystem, "this Node cannot share memory with JavaScript; use lookup instead"));
+  }
+  return Napi::Value(env, buffer);
 }
 
 Napi::Value BpfMap::Pin(const Napi::CallbackInfo& info) {

@@ -155,7 +155,7 @@ describe.skipIf(!works)('attach', () => {
   });
 
   test('auto takes what the kernel has', () => {
-    const { mode, close } = attach({
+    const attachment = attach({
       program: object.program('pass'),
       namespace,
       ifindex,
@@ -163,8 +163,8 @@ describe.skipIf(!works)('attach', () => {
       mode: 'auto',
       pin: null,
     });
-    expect(mode).toBe(hasTcx ? 'tcx' : 'clsact');
-    close();
+    expect(attachment.mode).toBe(hasTcx ? 'tcx' : 'clsact');
+    attachment.close();
   });
 
   test('says what is missing', () => {

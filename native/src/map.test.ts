@@ -148,7 +148,7 @@ describe.skipIf(!works)('BpfMap', () => {
       () => table.deleteBatch(words(1), 2),
       () => table.deleteBatch(words(1), 0.5),
       () => table.setProgram(words(1), {} as never),
-      () => table.pin('' as never),
+      () => table.pin(''),
       () => table.pin('/sys/fs/bpf/a\0b'),
       () => BpfMap.openPinned(7 as never),
     ];
