@@ -80,8 +80,10 @@ static __always_inline int packet_track(struct __sk_buff *skb, const struct conf
 	if (packet->tuple.protocol == IPPROTO_TCP && handshake_see(skb, config, packet, seen)) {
 		/* The handshake's last ACK may carry the first bytes. */
 		flow = flow_find(&packet->key, packet->tag);
-		if (flow)
+		if (flow) {
+			packet->direction = DIRECTION_ORIGINAL;
 			return control_packet(skb, packet, flow);
+		}
 	}
 	return seen ? PASS : guard_packet(skb, config, packet);
 }
