@@ -88,7 +88,7 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => {
       const code = errnoOf(error);
-      const why = code === 'EADDRINUSE' ? 'something else listens there' : messageOf(error);
+      const why = code === 'EADDRINUSE' ? 'something else listens there, perhaps another relatd' : messageOf(error);
       reject(ApiError.of('API_METRICS_LISTEN', formatEndpoint({ address: host, port }), why));
     };
     server.once('error', fail);

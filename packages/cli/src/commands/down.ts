@@ -11,6 +11,6 @@ export const run: Run = async (context, { options }) => {
   const removed = await takeDown({ netns: valueOf(options['netns']) });
   if (options['json'] === true) await print(context.stdout, JSON.stringify(removed));
   else if (removed.length === 0) await print(context.stdout, 'nothing to remove');
-  else for (const what of removed) await print(context.stdout, `removed ${printable(what)}`);
+  else for (const what of removed) await print(context.stdout, printable(what));
   return EXIT_DONE;
 };
