@@ -64,6 +64,22 @@ static __always_inline int guard_packet(struct __sk_buff *skb, const struct conf
 	return guard_covers(config, packet, 1) ? guard_drop(skb, packet, REASON_GUARD) : PASS;
 }
 
+/* Behind the IPv6 extension headers that receivers skip there may be TCP, in a first fragment as well. */
+static __always_inline bool guard_may_be_tcp(const struct tuple *tuple)
+{
+	switch (tuple->protocol) {
+	case IPPROTO_TCP:
+		return true;
+	case IPPROTO_HOPOPTS:
+	case IPPROTO_ROUTING:
+	case IPPROTO_DSTOPTS:
+	case IPPROTO_FRAGMENT:
+	case IPPROTO_AH:
+		return tuple->family == 6;
+	}
+	return false;
+}
+
 /*
  * A packet without a readable tuple. What is known not to be TCP passes; a receiver puts fragments
  * together, so each of them is dropped.
@@ -73,8 +89,7 @@ static __always_inline int guard_unreadable(struct __sk_buff *skb, const struct 
 {
 	if (likely(!config->guards) || !packet->tuple.family || reason == REASON_NOT_IP)
 		return PASS;
-	if (reason != REASON_EXTENSION_HEADERS && reason != REASON_TRUNCATED &&
-	    packet->tuple.protocol != IPPROTO_TCP)
+	if (!guard_may_be_tcp(&packet->tuple))
 		return PASS;
 	return guard_covers(config, packet, 0) ? guard_drop(skb, packet, REASON_GUARD_FRAGMENT) :
 						 PASS;

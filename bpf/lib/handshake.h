@@ -63,6 +63,13 @@ static __always_inline struct embryo *embryo_oldest(struct embryo_set *set, __u1
 	return oldest;
 }
 
+static __always_inline bool embryo_is_old(const struct config *config, const struct embryo *embryo)
+{
+	__u16 age = embryo_clock() - embryo->age;
+
+	return (__u64)age << EMBRYO_AGE_SHIFT > config->idle_half_open;
+}
+
 __noinline int embryo_put(const struct config *config, __u64 tag, __u32 client, __u32 server,
 			  __u32 flags_ttl)
 {
@@ -76,7 +83,8 @@ __noinline int embryo_put(const struct config *config, __u64 tag, __u32 client, 
 		return 0;
 	embryo = embryo_find(set, tag);
 	if (embryo) {
-		if (embryo->flags & EMBRYO_NEVER)
+		/* Not for good: a forged SYN-ACK would close this tuple for all time. */
+		if (embryo->flags & EMBRYO_NEVER && !embryo_is_old(config, embryo))
 			return 0;
 		/* The same SYN-ACK at the next hook, or again: what the first hook knew stays. */
 		if (!(embryo->flags & EMBRYO_SYN_DATA) && embryo->client == client &&
@@ -123,8 +131,7 @@ __noinline int handshake_complete(const struct config *config, const struct pack
 		count(REASON_HANDSHAKE);
 		return 0;
 	}
-	if ((__u64)(__u16)(embryo_clock() - embryo->age) << EMBRYO_AGE_SHIFT >
-	    config->idle_half_open)
+	if (embryo_is_old(config, embryo))
 		return 0;
 	assignment = assignment_find(config, &packet->tuple, ifindex);
 	if (!assignment)

@@ -136,8 +136,8 @@ static __always_inline enum reason packet_parse_v4(struct __sk_buff *skb, void *
 	if (ip->frag_off & bpf_htons(0x3fff))
 		return REASON_FRAGMENT;
 	length = bpf_ntohs(ip->tot_len);
-	/* BIG TCP leaves the field empty. */
-	if (!length)
+	/* BIG TCP leaves the field empty; from the wire that is nonsense, which no receiver takes. */
+	if (!length && skb->gso_segs)
 		length = skb->len - packet->network;
 	if (length < header)
 		return REASON_MALFORMED;
@@ -163,12 +163,14 @@ static __always_inline enum reason packet_parse_v6(struct __sk_buff *skb, void *
 	__builtin_memcpy(&packet->tuple.destination, &ip->daddr, 16);
 	packet->ttl = ip->hop_limit;
 	next = ip->nexthdr;
-	length = bpf_ntohs(ip->payload_len);
-	length = length ? length + sizeof(*ip) : skb->len - packet->network;
+	packet->tuple.protocol = next;
+	length = bpf_ntohs(ip->payload_len) + sizeof(*ip);
+	/* A jumbogram's length stands in an option; BIG TCP leaves it out (newer kernels) or adds that option. */
+	if (length == sizeof(*ip) && (skb->gso_segs || next == IPPROTO_HOPOPTS))
+		length = skb->len - packet->network;
 	if (packet->network + length > skb->len)
 		return REASON_TRUNCATED;
 	packet->length = length;
-	packet->tuple.protocol = next;
 
 #pragma unroll
 	for (int i = 0; i < EXTENSION_HEADERS; i++) {

@@ -269,6 +269,7 @@ struct config {
 	__u32 embryo_mask; /* number of sets - 1 */
 	__u64 started; /* boot time at which the daemon that wrote this took over */
 	__u64 stopped; /* boot time of its orderly stop, 0 while it runs */
+	__u64 events_told; /* of totals.events_lost, what people were told */
 };
 
 #define SHAPES 4

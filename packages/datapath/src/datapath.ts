@@ -15,6 +15,7 @@ import {
   recordHeader,
   records,
   removePins,
+  type Attachment,
   type KeptMap,
   type Lock,
   type Namespace,
@@ -130,6 +131,8 @@ export class Datapath {
   #config: ConfigRecord;
   #ring: EventRing | null = null;
   #hold: HoldDevice | null = null;
+  /** Kept: the link ends when the collector finds nobody who holds it. */
+  #holdLink: Attachment | null = null;
 
   private constructor(namespace: Namespace, directory: string, lock: Lock, sizes: Sizes) {
     this.namespace = namespace;
@@ -220,6 +223,14 @@ export class Datapath {
   /** Boot time at which this daemon took over, ns. */
   get started(): bigint {
     return this.#config.started;
+  }
+
+  /** Events that were lost since this was asked last, by whichever daemon. */
+  takeLost(): number {
+    const lost = this.tables.totals().eventsLost;
+    const news = lost - this.#config.eventsTold;
+    if (news !== 0n) this.#change({ eventsTold: lost });
+    return Number(news);
   }
 
   configure(settings: Settings): void {
@@ -368,7 +379,8 @@ export class Datapath {
     });
     const program = this.#object.program('relatd_hold');
     const { ifindex } = device;
-    attach({ program, namespace: this.namespace, ifindex, side: 'ingress', mode: 'auto', pin: null });
+    const { namespace } = this;
+    this.#holdLink = attach({ program, namespace, ifindex, side: 'ingress', mode: 'auto', pin: null });
     this.#hold = device;
     this.#change({ holdIfindex: ifindex });
   }
@@ -396,6 +408,7 @@ export class Datapath {
   close(): void {
     this.#change({ holdIfindex: 0, stopped: boottimeNs() });
     this.#ring?.close();
+    this.#holdLink?.close();
     this.#hold?.close();
     this.tables.close();
     this.#object.close();

@@ -191,7 +191,13 @@ export class Tables {
         if (value === null) continue;
         const { id, mark } = readAssignment(viewOf(value), 0);
         const { name, helper } = this.assignmentName(id) ?? { name: `#${String(id)}`, helper: 'unknown' };
-        found.set(id, { name, helper, protocol: ((key >> 16) & 0xff) === 17 ? 'udp' : 'tcp', port: key & 0xffff, mark });
+        found.set(id, {
+          name,
+          helper,
+          protocol: ((key >> 16) & 0xff) === 17 ? 'udp' : 'tcp',
+          port: key & 0xffff,
+          mark,
+        });
       }
     }
     return [...found.values()];

@@ -34,7 +34,11 @@ export class AssignmentIds {
   }
 
   /** The number of a name, a new one if needed; `inUse` are numbers that flows still refer to. */
-  number(wanted: AssignmentName, inUse: ReadonlySet<number>, write: (id: number, name: AssignmentName) => void): number {
+  number(
+    wanted: AssignmentName,
+    inUse: ReadonlySet<number>,
+    write: (id: number, name: AssignmentName) => void,
+  ): number {
     for (const [id, { name, helper }] of this.#names) if (name === wanted.name && helper === wanted.helper) return id;
     for (let id = 0; id < Limit.assignments; id++) {
       if (this.#names.has(id) && inUse.has(id)) continue;

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Assignment } from '@relatd/config';
-import { Direction, RequestOp, TCP_FLAG, requestOf, tupleOf, type RequestRecord, type TupleRecord } from '@relatd/datapath';
+import {
+  Direction,
+  RequestOp,
+  TCP_FLAG,
+  requestOf,
+  tupleOf,
+  type RequestRecord,
+  type TupleRecord,
+} from '@relatd/datapath';
 import type { Detail, Fact, Parser } from '@relatd/helpers';
 import { REASONS, type Reason } from '@relatd/model';
 import { judge, type Verdict } from './policy.js';

@@ -19,7 +19,13 @@ import {
 } from '@relatd/datapath';
 import type { Helper } from '@relatd/helpers';
 import { REASONS, type Reason } from '@relatd/model';
-import { ControlConnection, type ControlSegment, type DetailBox, type DirectionName, type Outcome } from './connection.js';
+import {
+  ControlConnection,
+  type ControlSegment,
+  type DetailBox,
+  type DirectionName,
+  type Outcome,
+} from './connection.js';
 import { openerTuple, reasonOf } from './convert.js';
 import { sequenceDistance } from './segments.js';
 
@@ -111,6 +117,12 @@ export class Connections {
     this.#context.datapath.request(attendRequests(tuple));
   }
 
+  /** Forgets what the tables no longer have: the event of its end may have been lost. */
+  prune(flows: ReadonlySet<bigint>, expectations: ReadonlySet<bigint>): void {
+    for (const id of this.#byId.keys()) if (!flows.has(id)) this.ended(id);
+    for (const id of this.#boxes.keys()) if (!expectations.has(id)) this.#boxes.delete(id);
+  }
+
   /** Takes over what a daemon before us left. */
   async adoptAll(): Promise<number> {
     const entries = await this.#context.datapath.tables.flows();
@@ -144,15 +156,12 @@ export class Connections {
       outcome.requests.push({ request: requestOf({ op: RequestOp.trust, master: connection.tuple, reason: 0 }) });
   }
 
-  #find(
-    tuple: TupleRecord,
-    outcome: Outcome,
-  ): { connection: ControlConnection | null; direction: DirectionName } {
+  #find(tuple: TupleRecord, outcome: Outcome): { connection: ControlConnection | null; direction: DirectionName } {
     const { key } = sortTuple(tuple);
     let connection = this.#byTuple.get(tupleId(key)) ?? null;
     if (connection === null) {
       const entry = this.#context.datapath.tables.flow(key);
-      if (entry?.flow.kind === FlowKind.control) {
+      if (entry?.flow.kind === FlowKind.control && entry.flow.ended === 0) {
         connection = this.#adopt(entry, this.#context.datapath.tables.stream(entry.flow.id), outcome);
       }
     }

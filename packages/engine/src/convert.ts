@@ -83,6 +83,8 @@ export function flowOf(tuple: TupleRecord, flow: FlowRecord, names: Names): Flow
     const control: ControlFlow = {
       ...base,
       kind: 'control',
+      // Only related flows are marked; the datapath keeps here what its expectations will get.
+      mark: formatMark(0),
       master: null,
       trust: flow.trust === 0 ? 'ok' : reasonOf(flow.trust),
     };

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { formatProblem, loadConfig, type Assignment, type Config } from '@relatd/config';
-import {
-  Datapath,
-  FlowKind,
-  HoldPolicy,
-  Namespace,
-  type FlowRecord,
-} from '@relatd/datapath';
+import { Datapath, FlowKind, HoldPolicy, Namespace, checkSystem, type FlowRecord } from '@relatd/datapath';
 import { helperByName } from '@relatd/helpers';
 import {
   RelatdError,
@@ -22,7 +16,7 @@ import {
 import { AssignmentIds, guardRecords, portAssignments } from './assignments.js';
 import type { DetailBox } from './connection.js';
 import { Connections } from './connections.js';
-import { expectationOf, flowOf, openerTuple, type Names } from './convert.js';
+import { expectationOf, flowOf, openerTuple, reasonOf, type Names } from './convert.js';
 import { EventHub } from './eventHub.js';
 import { EventTranslator } from './eventTranslator.js';
 import { InterfaceKeeper } from './interfaceKeeper.js';
@@ -49,6 +43,10 @@ export interface DaemonOptions {
   readonly logger: Logger;
 }
 
+const HOUSEKEEPING_MS = 1000;
+/** How many rounds of housekeeping pass between two looks through the tables. */
+const PRUNE_ROUNDS = 60;
+
 const nanoseconds = (milliseconds: number): bigint => BigInt(milliseconds) * 1_000_000n;
 
 /** The daemon of one network namespace: configuration in, datapath under it, events and tables out. */
@@ -66,6 +64,10 @@ export class Daemon implements EngineView {
   #config: Config;
   #warnings: readonly string[];
   #drainEvents: () => void = () => undefined;
+  #rounds = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #stopped = false;
+  #begun = false;
 
   private constructor(options: DaemonOptions, namespace: Namespace, config: Config, warnings: readonly string[]) {
     this.#options = options;
@@ -90,15 +92,36 @@ export class Daemon implements EngineView {
   /** Loads, attaches and begins to serve. Rejects, with everything undone, when that cannot be done. */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, warnings } = await readConfig(options.configPath);
+    const [problem] = checkSystem().problems;
+    if (problem !== undefined) throw Object.assign(new Error(problem.message), { code: problem.code });
     const namespace = options.netns === null ? Namespace.current() : Namespace.open(options.netns);
     const daemon = new Daemon(options, namespace, config, warnings);
     try {
       await daemon.#begin();
+      daemon.#begun = true;
       return daemon;
     } catch (error) {
       await daemon.stop();
       throw error;
     }
+  }
+
+  /** Tells how many events nobody could read, and forgets what the tables no longer have. */
+  async #housekeep(): Promise<void> {
+    this.#tellLost();
+    if (++this.#rounds % PRUNE_ROUNDS !== 0) return;
+    const [entries, expectations] = await Promise.all([
+      this.#datapath.tables.flows(),
+      this.#datapath.tables.expectations(),
+    ]);
+    const flows = new Set(entries.map(({ flow }) => flow.id));
+    this.#connections.prune(flows, new Set(expectations.map(({ live }) => live)));
+    for (const id of this.#related.keys()) if (!flows.has(id)) this.#related.delete(id);
+  }
+
+  #tellLost(): void {
+    const count = this.#datapath.takeLost();
+    if (count > 0) this.#emit({ time: new Date().toISOString(), type: 'lost', count });
   }
 
   async #begin(): Promise<void> {
@@ -121,6 +144,11 @@ export class Daemon implements EngineView {
       const count = await this.#connections.adoptAll();
       this.#options.logger.info(`took over ${String(count)} control connections`);
     }
+    this.#timer = setInterval(() => {
+      this.#housekeep().catch((error: unknown) => {
+        if (!this.#stopped) this.#options.logger.warn(`housekeeping: ${String(error)}`);
+      });
+    }, HOUSEKEEPING_MS);
   }
 
   #hold(): void {
@@ -179,8 +207,7 @@ export class Daemon implements EngineView {
 
   #detail(flow: FlowRecord): FlowDetail | null {
     const level = this.#byId.get(flow.assignment)?.detail ?? 'full';
-    const box =
-      flow.kind === FlowKind.control ? this.#connections.byId(flow.id)?.box : this.#related.get(flow.id);
+    const box = flow.kind === FlowKind.control ? this.#connections.byId(flow.id)?.box : this.#related.get(flow.id);
     const detail = box?.detail ?? null;
     if (detail === null || level === 'none') return null;
     if (level === 'full') return { ...detail };
@@ -190,14 +217,16 @@ export class Daemon implements EngineView {
   #event(record: Parameters<EventTranslator['translate']>[0]): void {
     const kind = this.#translator.kind(record);
     if (kind === 'controlNew') this.#connections.began(record);
-    if (kind === 'trust') this.#connections.distrusted(record.flow.id, record.reason);
+    if (kind === 'trust') {
+      this.#connections.distrusted(record.flow.id, record.reason);
+      this.#statistics.distrusted(this.#ids.name(record.flow.assignment).name, reasonOf(record.reason));
+    }
     if (kind === 'unattended') this.#connections.attend(record.tuple);
     if (kind === 'relatedNew') {
       const box = this.#connections.takeBox(record.flow.expectation);
       if (box !== undefined) this.#related.set(record.flow.id, box);
     }
     if (kind === 'expectationExpired') this.#connections.takeBox(record.expect.live);
-    this.#statistics.record(record);
     const event = this.#translator.translate(record);
     if (event !== null) this.#emit(event);
     if (kind === 'controlEnd') this.#connections.ended(record.flow.id);
@@ -279,7 +308,10 @@ export class Daemon implements EngineView {
     const { config, warnings } = await readConfig(this.#options.configPath);
     const before = this.#config;
     const messages: string[] = [];
-    if (JSON.stringify(config.limits) !== JSON.stringify(before.limits) && config.limits.perSource === before.limits.perSource)
+    if (
+      JSON.stringify(config.limits) !== JSON.stringify(before.limits) &&
+      config.limits.perSource === before.limits.perSource
+    )
       messages.push('table sizes change after `relatd down`: they stay as they are');
     if (JSON.stringify(config.listen) !== JSON.stringify(before.listen))
       messages.push('listen changes at the next start');
@@ -292,9 +324,13 @@ export class Daemon implements EngineView {
 
   /** Stops serving; what is pinned goes on, unless the daemon is ephemeral. */
   stop(): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
+    this.#stopped = true;
+    if (this.#timer !== null) clearInterval(this.#timer);
     this.#interfaces.close();
     this.#datapath.close();
-    if (this.#options.ephemeral) Datapath.remove(this.#namespace);
+    // A first start that failed leaves nothing either.
+    if (this.#options.ephemeral || (!this.#begun && !this.#datapath.adopted)) Datapath.remove(this.#namespace);
     this.#namespace.close();
     return Promise.resolve();
   }
@@ -302,6 +338,12 @@ export class Daemon implements EngineView {
 
 async function readConfig(path: string): Promise<{ config: Config; warnings: readonly string[] }> {
   const result = await loadConfig(path);
-  if (result.config === undefined) throw RelatdError.with({ problems: result.problems.map(formatProblem) }, 'CONFIG_INVALID', path, result.problems.length);
+  if (result.config === undefined)
+    throw RelatdError.with(
+      { problems: result.problems.map(formatProblem) },
+      'CONFIG_INVALID',
+      path,
+      result.problems.length,
+    );
   return { config: result.config, warnings: result.warnings.map(({ message }) => message) };
 }

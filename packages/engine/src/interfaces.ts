@@ -30,8 +30,7 @@ export function planInterfaces(
 ): InterfacePlan {
   const byIndex = new Map(interfaces.map((one) => [one.index, one]));
   const byName = new Map(interfaces.map((one) => [one.name, one]));
-  const master = (one: Interface): Interface | undefined =>
-    one.master === null ? undefined : byIndex.get(one.master);
+  const master = (one: Interface): Interface | undefined => (one.master === null ? undefined : byIndex.get(one.master));
   const lower = (one: Interface): Interface | undefined =>
     one.link !== null && one.linkNetnsid === null && STACKED_ON_LINK.has(one.kind ?? '')
       ? byIndex.get(one.link)

@@ -41,9 +41,7 @@ async function withPins<T>(
 export function offlineFlows(where: Where): Promise<Flow[]> {
   return withPins(where, async (tables, names) => {
     const entries = await tables.flows();
-    return entries
-      .filter(({ flow }) => flow.state !== 0)
-      .map((entry) => flowOf(openerTuple(entry), entry.flow, names));
+    return entries.filter(({ flow }) => flow.state !== 0).map((entry) => flowOf(openerTuple(entry), entry.flow, names));
   });
 }
 
@@ -94,9 +92,7 @@ export function offlineStatus(where: Where): Promise<Status> {
       losses: { events: counters['event-lost'], samples: counters['sample-lost'] },
       hold: holdStatus(null, config.holdPolicy === 0 ? 'pass' : 'drop', counters),
       warnings: [
-        gone === null
-          ? 'no daemon runs; it did not stop in an orderly way'
-          : `no daemon runs since ${gone}`,
+        gone === null ? 'no daemon runs; it did not stop in an orderly way' : `no daemon runs since ${gone}`,
         'interfaces that come up meanwhile are neither watched nor guarded',
         ...counterWarnings(counters),
       ],

@@ -85,11 +85,7 @@ export class SegmentQueue<Carrier> {
   #wait(segment: Segment<Carrier>): void {
     const { seq, payload } = segment;
     const known = this.#waiting.some((other) => other.seq === seq && other.payload.length === payload.length);
-    if (
-      known ||
-      this.#waiting.length >= WAITING_SEGMENTS ||
-      this.#waitingBytes + payload.length > WAITING_BYTES
-    ) {
+    if (known || this.#waiting.length >= WAITING_SEGMENTS || this.#waitingBytes + payload.length > WAITING_BYTES) {
       this.#sink.drop(segment);
       return;
     }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Assignment } from '@relatd/config';
 import type { AssignmentCounters, Event, Expectation, Flow, Reason, Status } from '@relatd/model';
-import { EventType, type EventRecord } from '@relatd/datapath';
-import { reasonOf } from './convert.js';
 
 interface Tally {
   controlTotal: number;
@@ -19,7 +17,6 @@ const add = (counts: Partial<Record<Reason, number>>, reason: Reason, count: num
 /** What was counted since this daemon started, by assignment. */
 export class Statistics {
   readonly #byName = new Map<string, Tally>();
-  readonly #distrusted = new Map<number, Partial<Record<Reason, number>>>();
 
   #tally(name: string): Tally {
     const known = this.#byName.get(name);
@@ -29,11 +26,9 @@ export class Statistics {
     return tally;
   }
 
-  record(record: EventRecord): void {
-    if (record.type !== EventType.trust) return;
-    const counts = this.#distrusted.get(record.flow.assignment) ?? {};
-    this.#distrusted.set(record.flow.assignment, counts);
-    add(counts, reasonOf(record.reason), 1);
+  /** A control connection of an assignment is no longer parsed. */
+  distrusted(assignment: string, reason: Reason): void {
+    add(this.#tally(assignment).distrusted, reason, 1);
   }
 
   emitted(event: Event): void {

@@ -191,7 +191,7 @@ export const Limit = {
   sweepArm: 1,
 } as const;
 
-/** struct config of bpf/lib/types.h, 112 bytes. */
+/** struct config of bpf/lib/types.h, 120 bytes. */
 export interface ConfigRecord {
   seed: bigint;
   holdDeadline: bigint;
@@ -213,8 +213,9 @@ export interface ConfigRecord {
   embryoMask: number;
   started: bigint;
   stopped: bigint;
+  eventsTold: bigint;
 }
-export const CONFIG_SIZE = 112;
+export const CONFIG_SIZE = 120;
 export const readConfig = (view: DataView, at: number): ConfigRecord => ({
   seed: view.getBigUint64(at + 0, true),
   holdDeadline: view.getBigUint64(at + 8, true),
@@ -236,6 +237,7 @@ export const readConfig = (view: DataView, at: number): ConfigRecord => ({
   embryoMask: view.getUint32(at + 92, true),
   started: view.getBigUint64(at + 96, true),
   stopped: view.getBigUint64(at + 104, true),
+  eventsTold: view.getBigUint64(at + 112, true),
 });
 export const writeConfig = (view: DataView, at: number, value: ConfigRecord): void => {
   view.setBigUint64(at + 0, value.seed, true);
@@ -258,6 +260,7 @@ export const writeConfig = (view: DataView, at: number, value: ConfigRecord): vo
   view.setUint32(at + 92, value.embryoMask, true);
   view.setBigUint64(at + 96, value.started, true);
   view.setBigUint64(at + 104, value.stopped, true);
+  view.setBigUint64(at + 112, value.eventsTold, true);
 };
 export const zeroConfig = (): ConfigRecord => ({
   seed: 0n,
@@ -280,6 +283,7 @@ export const zeroConfig = (): ConfigRecord => ({
   embryoMask: 0,
   started: 0n,
   stopped: 0n,
+  eventsTold: 0n,
 });
 
 /** struct totals of bpf/lib/types.h, 72 bytes. */
