@@ -159,11 +159,25 @@ Napi::Value Query(const Napi::CallbackInfo& info) {
   return object;
 }
 
+// 0: the link's interface is gone, and its namespace may be.
+Napi::Value LinkInterface(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Args args(info);
+  std::string pin = args.String("pin");
+  if (!args.ok()) return env.Undefined();
+  Result<Fd> link = OpenPin(pin, BpfKind::kLink);
+  if (!link.ok()) return Throw(env, link.failure());
+  std::optional<TcxLinkInfo> found = ReadTcxLink(link->get());
+  if (!found) return Throw(env, ArgumentFailure(pin + " is not a tcx link; give the path of one"));
+  return Napi::Number::New(env, found->ifindex);
+}
+
 }  // namespace
 
 void DefineAttach(Napi::Env env, Napi::Object exports, Addon* addon) {
   exports.Set("attach", Napi::Function::New(env, Attach, "attach", addon));
   exports.Set("detach", Napi::Function::New(env, Detach, "detach", addon));
+  exports.Set("linkInterface", Napi::Function::New(env, LinkInterface, "linkInterface", addon));
   exports.Set("query", Napi::Function::New(env, Query, "query", addon));
 }
 

@@ -117,3 +117,11 @@ export function detach(options: DetachOptions): boolean {
 export function query(hook: Hook): Chain {
   return binding.query(hook.namespace[handle], hook.ifindex, egress(hook.side)) as Chain;
 }
+
+/**
+ * The ifindex on which a pinned tcx link sits, in whichever namespace; 0 when that interface is gone.
+ * @throws RELATD_NOT_FOUND, RELATD_ARGUMENT (the pin is no tcx link)
+ */
+export function linkInterface(pin: string): number {
+  return binding.linkInterface(pin);
+}

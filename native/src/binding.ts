@@ -51,6 +51,7 @@ export interface Binding {
     priority: number,
   ): boolean;
   query(namespace: NativeNamespace, ifindex: number, egress: boolean): unknown;
+  linkInterface(pin: string): number;
   mountBpffs(path: string): boolean;
   removePins(path: string): number;
   checkSystem(): unknown;

@@ -9,6 +9,7 @@ export { BpfProgram, skbField, type ProgramInfo, type TestResult, type TestRun }
 export {
   attach,
   detach,
+  linkInterface,
   query,
   type Attachment,
   type AttachMode,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, unlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
   BpfObject,
@@ -9,6 +10,7 @@ import {
   attach,
   boottimeNs,
   detach,
+  linkInterface,
   lockDirectory,
   mountBpffs,
   query,
@@ -170,6 +172,21 @@ export class Datapath {
       lock.close();
       throw error;
     }
+  }
+
+  /**
+   * Removes what daemons of namespaces that are gone have left: no daemon holds the lock, and the interface of every
+   * link has vanished. Returns how many.
+   */
+  static removeDead(namespace: Namespace): number {
+    const own = pinDirectory(namespace);
+    const parent = dirname(own);
+    if (!existsSync(parent)) return 0;
+    const dead = readdirSync(parent)
+      .map((name) => `${parent}/${name}`)
+      .filter((directory) => directory !== own && isDead(directory));
+    for (const directory of dead) removePins(directory);
+    return dead.length;
   }
 
   /** Detaches everything and removes the pins of a namespace. Returns what was removed, a line each. */
@@ -466,6 +483,18 @@ function layoutTrouble(directory: string): string | null {
     return 'the pinned state is of another version: remove it with `relatd down`, or start with --discard-state (running transfers stall)';
   } finally {
     tables.close();
+  }
+}
+
+function isDead(directory: string): boolean {
+  try {
+    const links = readdirSync(`${directory}/links`);
+    if (links.length === 0 || links.some((link) => linkInterface(`${directory}/links/${link}`) !== 0)) return false;
+    lockDirectory(directory).close();
+    return true;
+  } catch {
+    // Locked, without links (clsact), or going away at this moment: not ours to judge.
+    return false;
   }
 }
 

@@ -9,8 +9,8 @@ import {
   type RequestRecord,
   type TupleRecord,
 } from '@relatd/datapath';
-import type { Detail, Fact, Parser } from '@relatd/helpers';
-import { REASONS, type Reason } from '@relatd/model';
+import type { Announce, Fact, Parser } from '@relatd/helpers';
+import { REASONS, type FlowDetail, type Reason } from '@relatd/model';
 import { judge, type Verdict } from './policy.js';
 import { PROTOCOL_NUMBER } from './assignments.js';
 import { SegmentQueue, sequenceDistance, type Segment } from './segments.js';
@@ -19,7 +19,7 @@ export type DirectionName = 'original' | 'reply';
 
 /** What is known of a transfer; filled in when its command comes, which may be before or after its connection. */
 export interface DetailBox {
-  detail: Detail | null;
+  detail: FlowDetail | null;
 }
 
 /** A request to the datapath and what to do with its answer. */
@@ -229,7 +229,7 @@ export class ControlConnection {
     }
   }
 
-  #announce(fact: Fact & { kind: 'announce' }): void {
+  #announce(fact: Announce): void {
     const side = this.#sides[fact.direction];
     const verdict = judge(fact, this, this.assignment);
     if (verdict.refused !== null) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { formatProblem, loadConfig, type Assignment, type Config } from '@relatd/config';
 import { Datapath, FlowKind, HoldPolicy, Namespace, checkSystem, type FlowRecord } from '@relatd/datapath';
-import { helperByName } from '@relatd/helpers';
+import { helpers } from '@relatd/helpers';
 import {
   RelatdError,
   type Counters,
@@ -81,7 +81,7 @@ export class Daemon implements EngineView {
     this.#connections = new Connections({
       datapath: this.#datapath,
       assignment: (id) => this.#byId.get(id) ?? null,
-      helper: helperByName,
+      helper: (name) => helpers.get(name) ?? null,
       refused: (connection, expect, reason) => {
         this.#emit(this.#translator.refused(connection, expect, reason));
       },
@@ -116,7 +116,7 @@ export class Daemon implements EngineView {
     ]);
     const flows = new Set(entries.map(({ flow }) => flow.id));
     this.#connections.prune(flows, new Set(expectations.map(({ live }) => live)));
-    for (const id of this.#related.keys()) if (!flows.has(id)) this.#related.delete(id);
+    for (const id of this.#details.keys()) if (!flows.has(id)) this.#details.delete(id);
   }
 
   #tellLost(): void {
@@ -125,6 +125,8 @@ export class Daemon implements EngineView {
   }
 
   async #begin(): Promise<void> {
+    const dead = Datapath.removeDead(this.#namespace);
+    if (dead > 0) this.#options.logger.info(`removed what ${String(dead)} vanished network namespaces had left`);
     for (const { map, entries, asked } of this.#datapath.kept)
       this.#options.logger.warn(
         `table ${map} keeps its ${String(entries)} entries (${String(asked)} asked): sizes change after \`relatd down\``,
@@ -203,11 +205,12 @@ export class Daemon implements EngineView {
   };
 
   readonly #translator = new EventTranslator(this.#names);
-  readonly #related = new Map<bigint, DetailBox>();
+  /** What related flows, and control connections that are over, were for. */
+  readonly #details = new Map<bigint, DetailBox>();
 
   #detail(flow: FlowRecord): FlowDetail | null {
     const level = this.#byId.get(flow.assignment)?.detail ?? 'full';
-    const box = flow.kind === FlowKind.control ? this.#connections.byId(flow.id)?.box : this.#related.get(flow.id);
+    const box = flow.kind === FlowKind.control ? this.#connections.byId(flow.id)?.box : this.#details.get(flow.id);
     const detail = box?.detail ?? null;
     if (detail === null || level === 'none') return null;
     if (level === 'full') return { ...detail };
@@ -224,12 +227,16 @@ export class Daemon implements EngineView {
     if (kind === 'unattended') this.#connections.attend(record.tuple);
     if (kind === 'relatedNew') {
       const box = this.#connections.takeBox(record.flow.expectation);
-      if (box !== undefined) this.#related.set(record.flow.id, box);
+      if (box !== undefined) this.#details.set(record.flow.id, box);
     }
     if (kind === 'expectationExpired') this.#connections.takeBox(record.expect.live);
     const event = this.#translator.translate(record);
     if (event !== null) this.#emit(event);
-    if (kind === 'controlEnd') this.#connections.ended(record.flow.id);
+    if (kind === 'controlEnd') {
+      const box = this.#connections.byId(record.flow.id)?.box;
+      if (box !== undefined) this.#details.set(record.flow.id, box);
+      this.#connections.ended(record.flow.id);
+    }
   }
 
   #emit(event: Event | null): void {
@@ -258,7 +265,7 @@ export class Daemon implements EngineView {
     this.#drainEvents();
     const entries = await this.#datapath.tables.flows();
     const alive = new Set(entries.map(({ flow }) => flow.id));
-    for (const id of this.#related.keys()) if (!alive.has(id)) this.#related.delete(id);
+    for (const id of this.#details.keys()) if (!alive.has(id)) this.#details.delete(id);
     return entries
       .filter(({ flow }) => flow.id !== 0n && flow.state !== 0)
       .map((entry) => flowOf(openerTuple(entry), entry.flow, this.#names))

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Assignment } from '@relatd/config';
 import type { TupleRecord } from '@relatd/datapath';
-import type { Reason } from '@relatd/model';
+import { addressEquals, familyOf, type Reason } from '@relatd/model';
 
 /** A data connection as a helper read it. Null stands for the announcer's own. */
 export interface Announced {
   readonly direction: 'original' | 'reply';
   readonly family: 4 | 6 | null;
-  /** 4 or 16 bytes. */
+  /** 16 bytes, IPv4 in its mapped form. */
   readonly address: Uint8Array | null;
   readonly port: number;
 }
@@ -24,20 +24,6 @@ export interface Verdict {
   readonly refused: Reason | null;
 }
 
-function mapped(address: Uint8Array): Uint8Array {
-  if (address.length === 16) return address;
-  const bytes = new Uint8Array(16);
-  bytes[10] = 0xff;
-  bytes[11] = 0xff;
-  bytes.set(address, 12);
-  return bytes;
-}
-
-const isMapped = (address: Uint8Array): boolean =>
-  address.subarray(0, 10).every((byte) => byte === 0) && address[10] === 0xff && address[11] === 0xff;
-
-const same = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, index) => byte === b[index]);
-
 /**
  * What policy makes of an announcement. The other end of the control connection will connect to the announced
  * address; it must be the announcer's own unless the assignment admits third parties.
@@ -46,8 +32,8 @@ export function judge(announced: Announced, { tuple, translated }: Between, assi
   const original = announced.direction === 'original';
   const announcer = original ? tuple.source : tuple.destination;
   const peer = original ? tuple.destination : tuple.source;
-  const destination = announced.address === null ? announcer : mapped(announced.address);
-  const family = isMapped(destination) ? 4 : 6;
+  const destination = announced.address ?? announcer;
+  const family = familyOf(destination);
   const expect = { source: peer, destination, destinationPort: announced.port, family: tuple.family };
   const refuse = (refused: Reason): Verdict => ({ expect, refused });
 
@@ -59,7 +45,7 @@ export function judge(announced: Announced, { tuple, translated }: Between, assi
   if (announced.port < ports.from || announced.port > ports.to) return refuse('port-range');
   // Behind translation the peer's connection arrives with a tuple that is not known here.
   if (translated && original) return refuse('nat');
-  if (!same(destination, announcer)) {
+  if (!addressEquals(destination, announcer)) {
     if (translated) return refuse('nat');
     if (!thirdParty) return refuse('address');
   }

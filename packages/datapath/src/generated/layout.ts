@@ -119,6 +119,8 @@ export const FlowFlag = {
 export const StreamFlag = {
   unattended: 1,
   skipped: 2,
+  gap: 4,
+  ended: 8,
 } as const;
 
 /** enum expect_flag of bpf/lib/types.h. */
@@ -606,6 +608,7 @@ export interface ExpectRecord {
   flags: number;
   limit: number;
   direction: number;
+  place: number;
 }
 export const EXPECT_SIZE = 88;
 export const readExpect = (view: DataView, at: number): ExpectRecord => ({
@@ -621,6 +624,7 @@ export const readExpect = (view: DataView, at: number): ExpectRecord => ({
   flags: view.getUint8(at + 83),
   limit: view.getUint8(at + 84),
   direction: view.getUint8(at + 85),
+  place: view.getUint8(at + 86),
 });
 export const writeExpect = (view: DataView, at: number, value: ExpectRecord): void => {
   writeTuple(view, at + 0, value.tuple);
@@ -635,6 +639,7 @@ export const writeExpect = (view: DataView, at: number, value: ExpectRecord): vo
   view.setUint8(at + 83, value.flags);
   view.setUint8(at + 84, value.limit);
   view.setUint8(at + 85, value.direction);
+  view.setUint8(at + 86, value.place);
 };
 export const zeroExpect = (): ExpectRecord => ({
   tuple: zeroTuple(),
@@ -649,6 +654,7 @@ export const zeroExpect = (): ExpectRecord => ({
   flags: 0,
   limit: 0,
   direction: 0,
+  place: 0,
 });
 
 /** struct flow_slot of bpf/lib/types.h, 48 bytes. */
