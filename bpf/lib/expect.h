@@ -164,6 +164,7 @@ struct expect_order {
 	__u8 flags;
 	__u8 limit;
 	__u8 direction;
+	__u8 place;
 	/* out */
 	__u32 slot;
 	__u64 id;
@@ -220,6 +221,7 @@ __noinline enum reason expect_insert(struct expect_order *order)
 	expect->flags = order->flags;
 	expect->limit = order->limit;
 	expect->direction = order->direction;
+	expect->place = order->place;
 	port_take(totals, order->tuple.protocol, order->tuple.destination_port);
 	__sync_fetch_and_add(&totals->shapes[shape], 1);
 	__sync_lock_test_and_set(&expect->live, id);

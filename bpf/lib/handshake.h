@@ -159,6 +159,8 @@ __noinline int handshake_complete(const struct config *config, const struct pack
 	scratch->flow.side[DIRECTION_ORIGINAL].next = packet->seq;
 	scratch->flow.side[DIRECTION_ORIGINAL].owner = packet->me;
 	scratch->flow.side[DIRECTION_REPLY].next = packet->ack;
+	scratch->stream.side[DIRECTION_ORIGINAL].held_end = packet->seq;
+	scratch->stream.side[DIRECTION_REPLY].held_end = packet->ack;
 	scratch->stream.side[DIRECTION_ORIGINAL].ttl = packet->ttl;
 	scratch->stream.side[DIRECTION_REPLY].ttl = embryo->ttl;
 	reason = flow_insert(&packet->key);

@@ -14,10 +14,16 @@
 #define HOLD_SOURCE_PACKETS \
 	1024 /* of one source in a step: the device's queue is many times that */
 #define HOLD_WINDOW 65535 /* bytes of one direction beyond what has gone on */
+/*
+ * What is held behind a gap waits for the sender, whose retransmission nobody here can hurry; but if the
+ * missing bytes went another way it never comes. Deadlines that a gap may take.
+ */
+#define HOLD_GAP_DEADLINES 10
 
 enum hold_result {
 	HOLD_DONE, /* redirected: the verdict is TC_ACT_REDIRECT */
 	HOLD_UNAVAILABLE, /* hold.unavailable decides */
+	HOLD_UNJUDGEABLE, /* cannot be held: goes on, user space gets a copy */
 	HOLD_REFUSED, /* over budget: dropped, TCP sends it again */
 };
 
@@ -30,6 +36,23 @@ static __always_inline bool hold_device_lives(struct __sk_buff *skb, const struc
 	__u32 mtu = 0;
 
 	return config->hold_ifindex && bpf_check_mtu(skb, config->hold_ifindex, &mtu, 0, 0) >= 0;
+}
+
+/* Absent where the kernel's configuration cannot be read: then what IPsec carried is held like the rest. */
+extern _Bool CONFIG_XFRM __kconfig __weak;
+
+/*
+ * What came out of IPsec or a tunnel carries that in its skb, and a frame that user space writes back
+ * does not: the stack would refuse it.
+ */
+static __always_inline bool hold_would_strip(struct __sk_buff *skb)
+{
+	struct bpf_tunnel_key tunnel = {};
+	struct bpf_xfrm_state state = {};
+
+	if (!bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), 0))
+		return true;
+	return CONFIG_XFRM && !bpf_skb_get_xfrm_state(skb, 0, &state, sizeof(state), 0);
 }
 
 static __always_inline bool hold_budget_take(const struct config *config,
@@ -62,6 +85,25 @@ static __always_inline bool hold_frame(struct __sk_buff *skb, const struct packe
 	return !bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021AD), zone);
 }
 
+static __always_inline __u64 hold_patience(const struct config *config,
+					   const struct stream_side *side)
+{
+	return side->flags & STREAM_GAP ? HOLD_GAP_DEADLINES * config->hold_deadline :
+					  config->hold_deadline;
+}
+
+/* Since when somebody is waited for: the daemon, or the sender of what is missing. */
+static __always_inline void hold_clock(struct stream_side *side, bool gap, __u64 now)
+{
+	if (side->held_since && (gap || !(side->flags & STREAM_GAP)))
+		return;
+	side->held_since = now;
+	if (gap)
+		side->flags |= STREAM_GAP;
+	else
+		side->flags &= ~STREAM_GAP;
+}
+
 __noinline int hold_packet(struct __sk_buff *skb, const struct packet *packet, struct flow *flow,
 			   struct stream_side *side)
 {
@@ -73,7 +115,7 @@ __noinline int hold_packet(struct __sk_buff *skb, const struct packet *packet, s
 
 	if (!config || side->flags & STREAM_UNATTENDED)
 		return HOLD_UNAVAILABLE;
-	if (side->held_since && now - side->held_since > config->hold_deadline) {
+	if (side->held_since && now - side->held_since > hold_patience(config, side)) {
 		side->flags |= STREAM_UNATTENDED;
 		side->held_since = 0;
 		count(REASON_HOLD_UNATTENDED);
@@ -82,21 +124,18 @@ __noinline int hold_packet(struct __sk_buff *skb, const struct packet *packet, s
 	}
 	if (!hold_device_lives(skb, config))
 		return HOLD_UNAVAILABLE;
+	if (hold_would_strip(skb)) {
+		count(REASON_HOLD_STRIPS);
+		return HOLD_UNJUDGEABLE;
+	}
 	if (!hold_budget_take(config, packet)) {
 		count(REASON_HOLD_BUDGET);
 		return HOLD_REFUSED;
 	}
 	side->held_mark = skb->mark;
 	side->held_priority = skb->priority;
-	/*
-	 * Bytes behind a gap wait for the sender, not for the daemon: they start no deadline, or the
-	 * retransmission that closes the gap would find it passed.
-	 */
-	if (!seq_after(packet->seq, side->held_since ? side->held_end : next)) {
-		side->held_end = side->held_since ? seq_max(side->held_end, packet->end) : packet->end;
-		if (!side->held_since)
-			side->held_since = now;
-	}
+	hold_clock(side, seq_after(packet->seq, seq_max(side->held_end, next)), now);
+	side->held_end = seq_max(side->held_end, packet->end);
 	if (!hold_frame(skb, packet, packet->key.zone)) {
 		count(REASON_HOLD_FAILED);
 		return HOLD_REFUSED;

@@ -7,7 +7,7 @@
 
 /*
  * A control connection's own expectations: slots in its stream entry. A slot that was recycled names
- * another master by now, so nothing has to be unlinked when an expectation goes.
+ * another master or another place by now, so nothing has to be unlinked when an expectation goes.
  */
 static __always_inline struct expect *master_owns(const struct stream *stream, __u32 index,
 						  __u64 master, __u32 *slot)
@@ -16,7 +16,8 @@ static __always_inline struct expect *master_owns(const struct stream *stream, _
 
 	*slot = stream->expectations[index & (LIMIT_MASTER_EXPECTATIONS - 1)];
 	expect = expect_at(*slot);
-	if (!expect || !READ_ONCE(expect->live) || expect->master != master)
+	if (!expect || !READ_ONCE(expect->live) || expect->master != master ||
+	    expect->place != index)
 		return NULL;
 	return expect;
 }
@@ -88,10 +89,20 @@ __noinline enum reason master_expect(struct stream *stream, struct expect_order 
 	}
 	if (walk.vacant >= LIMIT_MASTER_EXPECTATIONS)
 		return REASON_EVICTED;
+	order->place = walk.vacant;
 	reason = expect_insert(order);
-	if (reason == REASON_NONE)
-		stream->expectations[walk.vacant & (LIMIT_MASTER_EXPECTATIONS - 1)] = order->slot;
-	return reason;
+	if (reason != REASON_NONE)
+		return reason;
+	stream->expectations[walk.vacant & (LIMIT_MASTER_EXPECTATIONS - 1)] = order->slot;
+	/* The master ended meanwhile: its expectations were ended without this one. */
+	if (READ_ONCE(stream->side[0].flags) & STREAM_ENDED) {
+		struct expect *expect = expect_at(order->slot);
+
+		if (expect)
+			expect_end(expect, order->slot, order->id, REASON_MASTER_ENDED);
+		return REASON_NO_MASTER;
+	}
+	return REASON_NONE;
 }
 
 static long master_end_step(__u32 index, struct master_walk *walk)
@@ -128,8 +139,10 @@ __noinline int control_end(const struct tuple *key, struct flow *flow, __u32 rea
 		return 0;
 	flow->state = FLOW_CLOSED;
 	stream = stream_find(flow->id);
-	if (stream)
+	if (stream) {
+		stream->side[0].flags |= STREAM_ENDED;
 		master_expectations_end(stream, flow->id, REASON_MASTER_ENDED);
+	}
 	event_flow(EVENT_CONTROL_END, reason, key, flow);
 	return 0;
 }

@@ -137,8 +137,11 @@ static __always_inline enum reason packet_parse_v4(struct __sk_buff *skb, void *
 		return REASON_FRAGMENT;
 	length = bpf_ntohs(ip->tot_len);
 	/* BIG TCP leaves the field empty; from the wire that is nonsense, which no receiver takes. */
-	if (!length && skb->gso_segs)
+	if (!length) {
+		if (!skb->gso_segs)
+			return REASON_MALFORMED;
 		length = skb->len - packet->network;
+	}
 	if (length < header)
 		return REASON_MALFORMED;
 	if (packet->network + length > skb->len)

@@ -20,10 +20,10 @@ __noinline int related_give_back(const struct tuple *key, struct flow *flow)
 	__u64 evicted;
 
 	if (flow->flags & FLOW_GAVE_BACK || flow->expect_flags & EXPECT_PERMANENT ||
-	    flow->deadline <= clock_boot())
+	    (flow->deadline && flow->deadline <= clock_boot()))
 		return 0;
 	stream = stream_find(flow->master);
-	if (!stream)
+	if (!stream || stream->side[0].flags & STREAM_ENDED)
 		return 0;
 	flow->flags |= FLOW_GAVE_BACK;
 	flow_tuple(key, flow, &order.tuple);
@@ -58,14 +58,21 @@ __noinline int related_end(const struct tuple *key, struct flow *flow, __u32 rea
 	return 0;
 }
 
+/* Whether this acknowledges the SYN, and none or some of the data that it may have had (RFC 7413). */
+static __always_inline bool related_answers(const struct packet *packet, const struct flow *flow)
+{
+	return packet->tcp_flags & TCP_ACK && seq_after(packet->ack, flow->isn) &&
+	       !seq_after(packet->ack, flow->side[DIRECTION_ORIGINAL].next);
+}
+
 static __always_inline void related_tcp(const struct packet *packet, struct flow *flow)
 {
 	struct flow_side *own = &flow->side[packet->direction & 1];
 	__u32 ahead = packet->end - own->next;
 
 	if (packet->tcp_flags & TCP_SYN) {
-		if (packet->direction == DIRECTION_REPLY && packet->tcp_flags & TCP_ACK &&
-		    packet->ack == flow->isn + 1 && flow->state == FLOW_NEW) {
+		if (packet->direction == DIRECTION_REPLY && related_answers(packet, flow) &&
+		    flow->state == FLOW_NEW) {
 			own->next = packet->seq + 1;
 			flow->state = FLOW_ESTABLISHED;
 		}
@@ -73,7 +80,7 @@ static __always_inline void related_tcp(const struct packet *packet, struct flow
 	}
 	if (packet->tcp_flags & TCP_RST) {
 		if (flow->state == FLOW_NEW && packet->direction == DIRECTION_REPLY &&
-		    packet->tcp_flags & TCP_ACK && packet->ack == flow->isn + 1) {
+		    related_answers(packet, flow)) {
 			related_end(&packet->key, flow, REASON_RST);
 			related_give_back(&packet->key, flow);
 		} else if (flow->state != FLOW_NEW && packet->seq == own->next) {
@@ -92,7 +99,7 @@ static __always_inline void related_tcp(const struct packet *packet, struct flow
 	WRITE_ONCE(flow->fin[packet->direction & 1], 1);
 	if (flow->fin[0] && flow->fin[1])
 		related_end(&packet->key, flow, REASON_FIN);
-	else
+	else if (flow->state != FLOW_CLOSED)
 		flow->state = FLOW_CLOSING;
 }
 
@@ -103,8 +110,10 @@ __noinline int related_packet(struct __sk_buff *skb, const struct packet *packet
 	struct config *config = config_get();
 	__u32 mark = flow->mark;
 
-	if (!config || READ_ONCE(flow->state) == FLOW_CLAIMING || !flow_is(flow, packet->tag))
+	if (!config)
 		return PASS;
+	if (READ_ONCE(flow->state) == FLOW_CLAIMING || !flow_is(flow, packet->tag))
+		return mark_clear(skb, config, packet->hook);
 	mark_write(skb, config->mark_mask, mark);
 	if (!flow_own(flow, packet, flow->side[packet->direction & 1].next))
 		return PASS;
@@ -160,7 +169,7 @@ __noinline int related_begin(struct __sk_buff *skb, const struct packet *packet)
 	flow->shape = match.shape;
 	flow->isn = packet->seq;
 	flow->side[DIRECTION_ORIGINAL].owner = packet->me;
-	flow->side[DIRECTION_ORIGINAL].next = packet->seq + 1;
+	flow->side[DIRECTION_ORIGINAL].next = packet->end + 1;
 	flow->side[DIRECTION_ORIGINAL].packets = packet->segments;
 	flow->side[DIRECTION_ORIGINAL].bytes = packet->length;
 	reason = flow_insert(key);
@@ -178,7 +187,8 @@ __noinline int related_begin(struct __sk_buff *skb, const struct packet *packet)
 		flow_remove(flow->slot, flow->id);
 		return 0;
 	}
-	if (!(match.expect->flags & EXPECT_PERMANENT))
+	/* A copy: the record of a permanent one may be somebody else's by now. */
+	if (!(flow->expect_flags & EXPECT_PERMANENT))
 		expect_drop(match.slot);
 	flow->state = FLOW_NEW;
 	count(REASON_MATCHED);

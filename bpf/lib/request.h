@@ -149,7 +149,7 @@ __noinline int request_on_flow(struct request *request)
 			control_distrust(&key, flow, request->reason);
 		break;
 	case REQUEST_ATTEND:
-		side->flags = 0;
+		side->flags &= STREAM_ENDED;
 		side->held_since = 0;
 		break;
 	case REQUEST_WATCH:

@@ -53,7 +53,7 @@ static __always_inline void control_fin(const struct packet *packet, struct flow
 	WRITE_ONCE(flow->fin[packet->direction & 1], 1);
 	if (flow->fin[0] && flow->fin[1])
 		control_end(&packet->key, flow, REASON_FIN);
-	else
+	else if (flow->state != FLOW_CLOSED)
 		flow->state = FLOW_CLOSING;
 }
 
@@ -79,20 +79,15 @@ static __always_inline void control_advance(const struct packet *packet, struct 
 		control_fin(packet, flow);
 }
 
-/* The daemon cannot judge: hold.unavailable decides. */
+/* It goes on and nobody has judged it; user space gets a copy. */
 __noinline int control_unjudged(struct __sk_buff *skb, const struct packet *packet,
-				struct flow *flow, struct stream_side *side)
+				struct flow *flow, struct stream_side *side, __u32 reason)
 {
 	if (!packet || !flow || !side)
 		return 0;
-	struct config *config = config_get();
-
-	count(REASON_HOLD_UNAVAILABLE);
-	if (config && config->hold_policy == HOLD_DROP)
-		return DROP;
 	if (packet->payload_length) {
 		side->flags |= STREAM_SKIPPED;
-		sample_send(skb, packet, flow->id, packet->direction, REASON_HOLD_UNAVAILABLE);
+		sample_send(skb, packet, flow->id, packet->direction, reason);
 	}
 	control_advance(packet, flow, side);
 	return PASS;
@@ -102,12 +97,19 @@ static __always_inline int control_hold(struct __sk_buff *skb, const struct pack
 					struct flow *flow, struct stream_side *side)
 {
 	int result = hold_packet(skb, packet, flow, side);
+	struct config *config;
 
 	if (result == HOLD_DONE)
 		return TC_ACT_REDIRECT;
 	if (result == HOLD_REFUSED)
 		return DROP;
-	return control_unjudged(skb, packet, flow, side);
+	if (result == HOLD_UNJUDGEABLE)
+		return control_unjudged(skb, packet, flow, side, REASON_HOLD_STRIPS);
+	count(REASON_HOLD_UNAVAILABLE);
+	config = config_get();
+	if (config && config->hold_policy == HOLD_DROP)
+		return DROP;
+	return control_unjudged(skb, packet, flow, side, REASON_HOLD_UNAVAILABLE);
 }
 
 /* A held packet is back at the hook that held it. */
@@ -121,8 +123,9 @@ static __always_inline int control_released(struct __sk_buff *skb, const struct 
 	skb->priority = side->held_priority;
 	count(REASON_RELEASED);
 	control_advance(packet, flow, side);
-	if (!seq_after(side->held_end, flow->side[packet->direction & 1].next))
-		side->held_since = 0;
+	/* Somebody attends; what is still held may lie behind a gap, and is sent again if it does not. */
+	side->held_since = 0;
+	side->flags &= ~STREAM_GAP;
 	return PASS;
 }
 
@@ -153,7 +156,7 @@ __noinline int control_segment(struct __sk_buff *skb, const struct packet *packe
 	if (flow->trust != REASON_NONE || flow->state == FLOW_CLOSED)
 		return control_unparsed(packet, flow, side);
 
-	holding = side->held_since && seq_after(side->held_end, own->next);
+	holding = !(side->flags & STREAM_UNATTENDED) && seq_after(side->held_end, own->next);
 	if (packet->tcp_flags & TCP_RST) {
 		/* Behind held bytes the next sequence number is the one behind them; it must not overtake. */
 		if (holding && (packet->seq == side->held_end || packet->seq == own->next))
@@ -191,9 +194,24 @@ static __always_inline __u32 control_frontier(const struct flow *flow, __u32 dir
 	struct stream *stream = stream_find(flow->id);
 	__u32 next = flow->side[direction & 1].next;
 
-	if (!stream || !stream->side[direction & 1].held_since)
+	if (!stream || stream->side[direction & 1].flags & STREAM_UNATTENDED)
 		return next;
 	return seq_max(next, stream->side[direction & 1].held_end);
+}
+
+/*
+ * Whether these bytes were held before: the mark alone proves nothing, since who may set marks on this
+ * host could skip the judge with it. What has gone on already counts as well, it was held twice.
+ */
+static __always_inline bool control_was_held(const struct flow *flow, const struct packet *packet)
+{
+	struct stream *stream = stream_find(flow->id);
+	__u32 end;
+
+	if (!stream)
+		return false;
+	end = stream->side[packet->direction & 1].held_end;
+	return !seq_after(packet->end, end) && end - packet->seq <= 2 * HOLD_WINDOW;
 }
 
 __noinline int control_packet(struct __sk_buff *skb, struct packet *packet, struct flow *flow)
@@ -205,10 +223,12 @@ __noinline int control_packet(struct __sk_buff *skb, struct packet *packet, stru
 
 	if (!config)
 		return PASS;
-	if (config->release_mark && skb->mark == config->release_mark &&
-	    flow->side[direction].owner == packet->me) {
-		packet->released = 1;
-		return control_segment(skb, packet, flow);
+	if (unlikely(config->release_mark && skb->mark == config->release_mark)) {
+		if (flow->side[direction].owner == packet->me && control_was_held(flow, packet)) {
+			packet->released = 1;
+			return control_segment(skb, packet, flow);
+		}
+		skb->mark = 0;
 	}
 	mark_clear(skb, config, packet->hook);
 	if (packet->tcp_flags & TCP_SYN) {
@@ -216,10 +236,12 @@ __noinline int control_packet(struct __sk_buff *skb, struct packet *packet, stru
 		return PASS;
 	}
 	/*
-	 * Who acknowledges what was never sent does not see the connection: the receiver will discard the
-	 * segment, and we must not parse it.
+	 * Who acknowledges what was never sent, or nothing, or what is long past, does not see the
+	 * connection: the receiver will discard the segment (RFC 5961, 5), and we must not parse it.
 	 */
-	if (!(packet->tcp_flags & TCP_RST) && seq_after(packet->ack, flow->side[!direction].next)) {
+	if (!(packet->tcp_flags & TCP_RST) &&
+	    (!(packet->tcp_flags & TCP_ACK) ||
+	     flow->side[!direction].next - packet->ack >= SEQUENCE_WINDOW)) {
 		count(REASON_BAD_ACK);
 		return PASS;
 	}

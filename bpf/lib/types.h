@@ -123,11 +123,13 @@ enum stream_flag {
 	STREAM_UNATTENDED =
 		1, /* a held packet was not answered in time: nothing is held any more */
 	STREAM_SKIPPED = 2, /* bytes went on unjudged */
+	STREAM_GAP = 4, /* what is held since then lies behind a gap */
+	STREAM_ENDED = 8, /* side 0: its connection has ended, nothing is expected any more */
 };
 
 struct stream_side {
-	__u64 held_since; /* boot time of the oldest held packet, 0: none */
-	__u32 held_end; /* sequence number behind the last held byte */
+	__u64 held_since; /* boot time of the oldest held packet since the last release, 0: none */
+	__u32 held_end; /* sequence number behind the last byte that was ever held */
 	__u32 held_mark; /* restored at the release */
 	__u32 held_priority;
 	__u32 watch_start; /* the last announcement: its retransmission is judged again */
@@ -140,8 +142,8 @@ struct stream_side {
 /* What only control connections need; keyed by flow id. */
 struct stream {
 	struct stream_side side[2];
-	__u32 expectations
-		[LIMIT_MASTER_EXPECTATIONS]; /* slots; each entry names its master, so stale ones are harmless */
+	/* Slots. A record names its master and its place in here, so stale ones are harmless. */
+	__u32 expectations[LIMIT_MASTER_EXPECTATIONS];
 };
 
 enum expect_flag {
@@ -162,7 +164,8 @@ struct expect {
 	__u8 flags;
 	__u8 limit;
 	__u8 direction; /* of the announcer */
-	__u16 reserved;
+	__u8 place; /* in its master's list */
+	__u8 reserved;
 };
 
 /* What the walk over all flows needs to find one again. */
