@@ -38,7 +38,7 @@ export const defaultConfig = {
   interfaces: ['eth0', 'eth1'],
   assignments: [
     { helper: 'ftp', port: 21 },
-    { helper: 'ftp', port: 2121 },
+    { name: 'ftp-2121', helper: 'ftp', port: 2121 },
   ],
 } as const;
 
