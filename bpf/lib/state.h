@@ -65,6 +65,8 @@ static __always_inline __u32 source_bucket(const union ip *address, __u16 zone, 
 	__u64 hash = (address->half[0] ^ seed) * 0x9e3779b97f4a7c15ULL;
 
 	hash = (hash ^ (hash >> 29) ^ address->half[1] ^ zone) * 0xbf58476d1ce4e5b9ULL;
+	/* An IPv4 address ends in the topmost byte, which one multiplication carries no lower. */
+	hash = (hash ^ (hash >> 32)) * 0x9e3779b97f4a7c15ULL;
 	return (hash >> 40) & (LIMIT_SOURCES - 1);
 }
 

@@ -75,6 +75,7 @@ export const Reason = {
   guardFragment: 63,
   eventLost: 64,
   sampleLost: 65,
+  holdStrips: 66,
 } as const;
 
 /** enum direction of bpf/lib/types.h. */
