@@ -78,12 +78,17 @@ export type Fact = Announce | Withdraw | Refuse | Purpose | Encrypted | Abandon;
 export interface Resumption {
   /** Offset of the next byte to be fed. Default: as if nothing had been missed. */
   readonly offset?: number;
-  /** Whether that byte is known to begin a line. Default false: the rest of a line is skipped first. */
+  /**
+   * Whether that byte begins a line. Default true: it is a segment's first, and segments of control connections begin with lines.
+   * False: the rest of a line is skipped first.
+   */
   readonly lineStart?: boolean;
 }
 
 /** Follows one control connection. It does no I/O and never throws, whatever it is fed. */
 export interface Parser {
+  /** Whether the dialogue was found to be this protocol's: a daemon that comes later may join it in its middle. */
+  readonly recognised: boolean;
   /**
    * Takes the next bytes of one direction, in stream order, each byte once. The order of calls is the order in which the
    * bytes passed. The bytes are not kept.
@@ -97,7 +102,7 @@ export interface Parser {
 }
 
 export interface ParserOptions {
-  /** The dialogue was found good before, and is joined in its middle: both directions begin as after a `resync`. */
+  /** The dialogue was `recognised` before, and is joined in its middle: both directions begin as after a `resync`. */
   readonly adopted?: boolean;
 }
 

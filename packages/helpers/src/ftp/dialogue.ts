@@ -37,6 +37,8 @@ export class Dialogue implements Parser {
   readonly #pending = new PendingCommands();
   #phase: Phase = 'greeting';
   #gap = false;
+  /** The client's next line may be the end of one whose beginning was missed. */
+  #unsure = false;
   #loggedIn = false;
   #strikes = 0;
   /** AUTH was sent and not refused. */
@@ -53,8 +55,12 @@ export class Dialogue implements Parser {
     if (!adopted) return;
     this.#phase = 'session';
     this.#loggedIn = true;
-    this.#lines.original.resume();
-    this.#lines.reply.resume();
+    this.#unsure = true;
+  }
+
+  /** Both sides have spoken, and it was FTP. */
+  get recognised(): boolean {
+    return this.#is('session') && !this.#gap;
   }
 
   feed(direction: Direction, bytes: Uint8Array): readonly Fact[] {
@@ -79,6 +85,7 @@ export class Dialogue implements Parser {
     this.#lines[direction].resume(resumption);
     if (this.#is('greeting') || this.#is('opening')) this.#gap = true;
     if (direction === 'reply') this.#replies.reset();
+    else this.#unsure = true;
     // What was in flight cannot be paired any more: a 227 counts again from the next PASV on.
     this.#pending.clear();
     this.#purpose = 'none';
@@ -105,7 +112,7 @@ export class Dialogue implements Parser {
 
   /** Whether each line of the client has to have the form of a command. */
   get #strict(): boolean {
-    return this.#is('opening') || (this.#is('session') && !this.#loggedIn);
+    return this.#is('opening') || (this.#is('session') && !this.#loggedIn && !this.#unsure);
   }
 
   #clientLine(line: Line, facts: Fact[]): void {
@@ -113,7 +120,10 @@ export class Dialogue implements Parser {
     if (this.#is('greeting')) return this.#abandon('not-protocol', facts);
     if (line.text === '' && !line.truncated) return;
     const command = readCommand(line.text);
+    const unsure = this.#unsure;
+    this.#unsure = false;
     if (command === null) {
+      if (unsure) return;
       if (this.#strict) this.#foreign(line.text.charCodeAt(0), facts);
       else this.#expectReply('');
       return;

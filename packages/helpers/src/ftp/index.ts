@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Helper } from '../helper.js';
+import type { Helper, Parser, ParserOptions } from '../helper.js';
 import { Dialogue } from './dialogue.js';
 
 /** FTP: RFC 959, 1123 (4.1), 2228, 2428, 4217. One live announcement and 300 s, as netfilter has it. */
@@ -8,5 +8,5 @@ export const ftp = {
   protocol: 'tcp',
   defaultPorts: [21],
   defaults: { perMaster: 1, expectationSeconds: 300 },
-  create: (options) => new Dialogue(options),
+  create: (options?: ParserOptions): Parser => new Dialogue(options),
 } as const satisfies Helper;

@@ -105,7 +105,7 @@ export class LineReader {
   }
 
   /** Forgets the line that is not complete, and goes on elsewhere in the stream. */
-  resume({ offset, lineStart = false }: Resumption = {}): void {
+  resume({ offset, lineStart = true }: Resumption = {}): void {
     this.#offset = offset ?? this.#offset + this.#chunk.length;
     this.#chunk = NOTHING;
     this.#position = 0;
