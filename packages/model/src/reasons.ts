@@ -81,6 +81,8 @@ export const REASON_TEXT: Readonly<Record<Reason, string>> = {
   'guard-fragment': 'A fragment, or a packet whose ports cannot be read, to a guarded destination; dropped.',
   'event-lost': 'An event found no room in the ring buffer.',
   'sample-lost': 'A sample found no room in the ring buffer.',
+  'hold-strips':
+    'A control packet came through IPsec or a tunnel: it cannot be held, so it went on before it was judged.',
 };
 
 const known: ReadonlySet<string> = new Set(REASONS);

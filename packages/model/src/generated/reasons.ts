@@ -69,6 +69,7 @@ export const REASONS = [
   'guard-fragment',
   'event-lost',
   'sample-lost',
+  'hold-strips',
 ] as const;
 
 export type Reason = (typeof REASONS)[number];
