@@ -55,10 +55,14 @@ static __always_inline __u64 tuple_tag(const struct tuple *key, __u64 seed)
 
 #pragma unroll
 	for (int i = 0; i < 5; i++) {
-		hash = (hash ^ word[i]) * 0x9e3779b97f4a7c15ULL;
-		hash ^= hash >> 32;
+		/*
+		 * Folded before it is multiplied: what differs in a word's upper half only (IPv4
+		 * neighbours) would not reach the lower bits, and sets of embryos would overflow.
+		 */
+		hash ^= word[i];
+		hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15ULL;
 	}
-	return hash;
+	return hash ^ hash >> 32;
 }
 
 #endif
