@@ -60,7 +60,7 @@ export class Dialogue implements Parser {
 
   /** Both sides have spoken, and it was FTP. */
   get recognised(): boolean {
-    return this.#is('session') && !this.#gap;
+    return this.#is('session');
   }
 
   feed(direction: Direction, bytes: Uint8Array): readonly Fact[] {
