@@ -2,6 +2,7 @@
 #ifndef RELATD_HOLD_H
 #define RELATD_HOLD_H
 
+#include <bpf/bpf_core_read.h>
 #include "master.h"
 
 /*
@@ -38,8 +39,13 @@ static __always_inline bool hold_device_lives(struct __sk_buff *skb, const struc
 	return config->hold_ifindex && bpf_check_mtu(skb, config->hold_ifindex, &mtu, 0, 0) >= 0;
 }
 
-/* Absent where the kernel's configuration cannot be read: then what IPsec carried is held like the rest. */
-extern _Bool CONFIG_XFRM __kconfig __weak;
+/*
+ * Whether this kernel has IPsec, and with it the helper that asks for it: from its BTF, since its
+ * configuration is a file that a container does not have.
+ */
+enum skb_ext_id {
+	SKB_EXT_SEC_PATH = 1,
+};
 
 /*
  * What came out of IPsec or a tunnel carries that in its skb, and a frame that user space writes back
@@ -52,7 +58,8 @@ static __always_inline bool hold_would_strip(struct __sk_buff *skb)
 
 	if (!bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), 0))
 		return true;
-	return CONFIG_XFRM && !bpf_skb_get_xfrm_state(skb, 0, &state, sizeof(state), 0);
+	return bpf_core_enum_value_exists(enum skb_ext_id, SKB_EXT_SEC_PATH) &&
+	       !bpf_skb_get_xfrm_state(skb, 0, &state, sizeof(state), 0);
 }
 
 static __always_inline bool hold_budget_take(const struct config *config,
