@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A light FTP client.
+ *
+ *	ftpc sessions ADDRESS PORT WORKERS COUNT FILE USER PASSWORD
+ *		COUNT sessions by WORKERS processes: log in, PASV, RETR FILE, QUIT. Prints the seconds and the failures.
+ *	ftpc rtt ADDRESS PORT COUNT
+ *		Prints round trips in ns, a line each: noop, pasv or port, and the time.
+ *	ftpc bulk ADDRESS PORT COUNT BYTES
+ *		Prints bytes per second of each of COUNT transfers.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <err.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PIECE (256 * 1024)
+
+static struct sockaddr_in server;
+static char piece[PIECE];
+
+struct session {
+	int control;
+	char line[1024];
+	size_t length;
+};
+
+static double now_ns(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1e9 + time.tv_nsec;
+}
+
+static int dial(const struct sockaddr_in *to)
+{
+	struct timeval limit = { .tv_sec = 5 };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, (struct sockaddr *)to, sizeof(*to))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* The code of the next reply; its last line in `out`. 0: none came. */
+static int hear(struct session *session, char *out, size_t size)
+{
+	for (;;) {
+		char *end = memchr(session->line, '\n', session->length);
+		ssize_t got;
+
+		if (end) {
+			size_t length = end - session->line;
+
+			snprintf(out, size, "%.*s", (int)length, session->line);
+			session->length -= length + 1;
+			memmove(session->line, end + 1, session->length);
+			if (strlen(out) >= 4 && out[3] == ' ')
+				return atoi(out);
+			continue;
+		}
+		if (session->length == sizeof(session->line))
+			return 0;
+		got = recv(session->control, session->line + session->length,
+			   sizeof(session->line) - session->length, 0);
+		if (got <= 0)
+			return 0;
+		session->length += got;
+	}
+}
+
+static int ask(struct session *session, const char *command, char *out, size_t size)
+{
+	char text[256];
+	int length = snprintf(text, sizeof(text), "%s\r\n", command);
+
+	if (send(session->control, text, length, MSG_NOSIGNAL) != length)
+		return 0;
+	return hear(session, out, size);
+}
+
+static const char *login(struct session *session, const char *user, const char *password)
+{
+	char command[128], line[512];
+
+	session->length = 0;
+	session->control = dial(&server);
+	if (session->control < 0)
+		return "connect";
+	if (hear(session, line, sizeof(line)) != 220)
+		return "greeting";
+	snprintf(command, sizeof(command), "USER %s", user);
+	if (ask(session, command, line, sizeof(line)) != 331)
+		return "USER";
+	snprintf(command, sizeof(command), "PASS %s", password);
+	if (ask(session, command, line, sizeof(line)) != 230)
+		return "PASS";
+	return NULL;
+}
+
+/* What went wrong, or NULL; `bytes` and `ns` are those of the data connection. */
+static const char *retrieve(struct session *session, const char *file, double *bytes, double *ns)
+{
+	struct sockaddr_in to = server;
+	char command[256], line[512], *open;
+	unsigned int n[6];
+	ssize_t got;
+	double begin;
+	int data;
+
+	if (ask(session, "PASV", line, sizeof(line)) != 227)
+		return "PASV";
+	open = strchr(line, '(');
+	if (!open || sscanf(open, "(%u,%u,%u,%u,%u,%u)", n, n + 1, n + 2, n + 3, n + 4, n + 5) != 6)
+		return "227";
+	to.sin_port = htons(n[4] << 8 | n[5]);
+	begin = now_ns();
+	data = dial(&to);
+	if (data < 0)
+		return "data connection";
+	snprintf(command, sizeof(command), "RETR %s", file);
+	if (ask(session, command, line, sizeof(line)) != 150) {
+		close(data);
+		return "RETR";
+	}
+	*bytes = 0;
+	while ((got = recv(data, piece, sizeof(piece), 0)) > 0)
+		*bytes += got;
+	*ns = now_ns() - begin;
+	close(data);
+	return hear(session, line, sizeof(line)) == 226 ? NULL : "226";
+}
+
+static const char *whole_session(const char *file, const char *user, const char *password)
+{
+	struct session session = { .control = -1 };
+	const char *wrong = login(&session, user, password);
+	char line[512];
+	double bytes, ns;
+
+	if (!wrong)
+		wrong = retrieve(&session, file, &bytes, &ns);
+	if (!wrong && ask(&session, "QUIT", line, sizeof(line)) != 221)
+		wrong = "QUIT";
+	if (session.control >= 0)
+		close(session.control);
+	return wrong;
+}
+
+struct shared {
+	int left;
+	int failed;
+};
+
+static int sessions(char **arguments)
+{
+	int workers = atoi(arguments[0]);
+	struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	double begin;
+
+	if (shared == MAP_FAILED)
+		err(1, "mmap");
+	shared->left = atoi(arguments[1]);
+	begin = now_ns();
+	for (int i = 0; i < workers; i++) {
+		if (fork())
+			continue;
+		while (__sync_fetch_and_sub(&shared->left, 1) > 0) {
+			const char *wrong = whole_session(arguments[2], arguments[3], arguments[4]);
+
+			if (wrong) {
+				__sync_fetch_and_add(&shared->failed, 1);
+				fprintf(stderr, "failed at: %s\n", wrong);
+			}
+		}
+		_exit(0);
+	}
+	while (wait(NULL) > 0)
+		;
+	printf("%.6f %d\n", (now_ns() - begin) / 1e9, shared->failed);
+	return 0;
+}
+
+static void timed(struct session *session, const char *name, const char *command, int code)
+{
+	char line[512];
+	double begin = now_ns();
+	int got = ask(session, command, line, sizeof(line));
+
+	if (got != code)
+		errx(1, "%s was answered by %d", command, got);
+	printf("%s %.0f\n", name, now_ns() - begin);
+}
+
+static int round_trips(int count)
+{
+	struct session session;
+	const char *wrong = login(&session, "bench", "bench");
+	struct sockaddr_in own;
+	socklen_t size = sizeof(own);
+	unsigned char *ip = (unsigned char *)&own.sin_addr;
+	char command[64];
+
+	if (wrong)
+		errx(1, "no session: %s", wrong);
+	getsockname(session.control, (struct sockaddr *)&own, &size);
+	for (int i = 0; i < count; i++) {
+		/* Never the same twice: a refreshed expectation is cheaper than a new one. */
+		unsigned int port = 1024 + (own.sin_port * 7 + i * 13) % 60000;
+
+		timed(&session, "noop", "NOOP", 200);
+		timed(&session, "pasv", "PASV", 227);
+		snprintf(command, sizeof(command), "PORT %u,%u,%u,%u,%u,%u", ip[0], ip[1], ip[2],
+			 ip[3], port >> 8, port & 0xff);
+		timed(&session, "port", command, 200);
+	}
+	close(session.control);
+	return 0;
+}
+
+static int bulk(int count, const char *file)
+{
+	struct session session;
+	const char *wrong = login(&session, "bench", "bench");
+	double bytes, ns;
+
+	for (int i = 0; !wrong && i < count; i++) {
+		wrong = retrieve(&session, file, &bytes, &ns);
+		if (!wrong && bytes != strtod(file, NULL))
+			wrong = "length";
+		if (!wrong)
+			printf("%.0f\n", bytes / ns * 1e9);
+	}
+	if (wrong)
+		errx(1, "failed at: %s", wrong);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 4 || inet_pton(AF_INET, argv[2], &server.sin_addr) != 1)
+		errx(2, "usage: ftpc sessions|rtt|bulk ADDRESS PORT ...");
+	server.sin_family = AF_INET;
+	server.sin_port = htons(strtoul(argv[3], NULL, 10));
+	if (!strcmp(argv[1], "sessions") && argc == 9)
+		return sessions(argv + 4);
+	if (!strcmp(argv[1], "rtt") && argc == 5)
+		return round_trips(atoi(argv[4]));
+	if (!strcmp(argv[1], "bulk") && argc == 6)
+		return bulk(atoi(argv[4]), argv[5]);
+	errx(2, "wrong arguments");
+}

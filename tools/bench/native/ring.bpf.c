@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The harness for BPF_PROG_TEST_RUN: each repetition takes the next headers out of a ring, so that no
+ * tuple stays hot, and tail-calls the program under test. The empty program behind the same ring is the
+ * floor that all figures are to be read against.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define PASS (-1)
+#define HEADER_WORDS 10 /* IPv4 and TCP without options */
+
+struct header {
+	__u32 word[HEADER_WORDS];
+};
+
+struct cursor {
+	__u32 start; /* first entry of the piece of the ring in use */
+	__u32 count;
+	__u32 next;
+	__u32 hook; /* skb->cb[0] for the program under test */
+	__u32 target; /* its slot */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct header);
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cursor);
+} cursor SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 16);
+	__type(key, __u32);
+	__type(value, __u32);
+} targets SEC(".maps");
+
+SEC("tc")
+int ring_next(struct __sk_buff *skb)
+{
+	__u32 zero = 0, index;
+	struct cursor *at = bpf_map_lookup_elem(&cursor, &zero);
+	struct header *header;
+	__u32 *packet;
+
+	if (!at)
+		return 0;
+	/* The same packet goes round again: a tag that the program before has pushed comes off. */
+	if (skb->vlan_present && bpf_skb_vlan_pop(skb))
+		return 0;
+	index = at->start + at->next;
+	at->next = at->next + 1 < at->count ? at->next + 1 : 0;
+	header = bpf_map_lookup_elem(&ring, &index);
+	if (!header)
+		return 0;
+	packet = (void *)(long)skb->data + ETH_HLEN;
+	if ((void *)(packet + HEADER_WORDS) > (void *)(long)skb->data_end)
+		return 0;
+#pragma unroll
+	for (int i = 0; i < HEADER_WORDS; i++)
+		packet[i] = header->word[i];
+	skb->cb[0] = at->hook;
+	bpf_tail_call(skb, &targets, at->target);
+	/* Not PASS: a target that is missing must not look like a fast one. */
+	return 0;
+}
+
+SEC("tc")
+int empty(struct __sk_buff *skb)
+{
+	return PASS;
+}
+
+/* The floor of what is held: that program pushes a tag, which the ring takes off again. */
+SEC("tc")
+int empty_tag(struct __sk_buff *skb)
+{
+	bpf_skb_vlan_push(skb, 0xa888, 0);
+	return PASS;
+}

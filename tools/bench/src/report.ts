@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Spread } from './statistics.js';
+
+export type Unit = 'ns' | 'us' | 'ms' | 's' | 'ratio' | 'per second' | 'Gbit/s' | 'bytes' | 'MB' | 'count' | '';
+
+/** A measured value. */
+export interface Figure {
+  readonly value: Spread;
+  readonly unit: Unit;
+}
+
+export type Cell = Figure | string | null;
+
+export interface Row {
+  readonly label: string;
+  readonly cells: readonly Cell[];
+}
+
+export interface Table {
+  readonly title: string;
+  /** Titles of the cells; the label has none. */
+  readonly columns: readonly string[];
+  readonly rows: readonly Row[];
+}
+
+/** What one benchmark found. */
+export interface Section {
+  readonly name: string;
+  readonly title: string;
+  /** How to read it, a paragraph each. */
+  readonly notes: readonly string[];
+  readonly tables: readonly Table[];
+  /** Where relatd falls behind netfilter, a line each. */
+  readonly behind: readonly string[];
+}
+
+export const figure = (value: Spread, unit: Unit): Figure => ({ value, unit });
+
+/** One value without spread. */
+export const single = (value: number, unit: Unit): Figure => ({
+  value: { median: value, lower: value, upper: value, count: 1 },
+  unit,
+});
+
+/** Says that relatd falls behind when it does by more than the quartiles' width can explain: their near end is on that side. */
+export function behindIf(condition: boolean, text: string): string[] {
+  return condition ? [text] : [];
+}
+
+const DIGITS = 3;
+
+function number(value: number): string {
+  if (!Number.isFinite(value)) return '-';
+  const size = Math.abs(value);
+  if (size >= 100) return Math.round(value).toLocaleString('en');
+  if (size === 0) return '0';
+  return value.toFixed(Math.max(0, DIGITS - 1 - Math.floor(Math.log10(Math.max(size, 0.01)))));
+}
+
+/** `12.3 (11.9 to 12.8) ns`; a single value has no quartiles. */
+export function cellText(cell: Cell): string {
+  if (cell === null) return '-';
+  if (typeof cell === 'string') return cell;
+  const { value, unit } = cell;
+  const quartiles = value.count > 1 ? ` (${number(value.lower)} to ${number(value.upper)})` : '';
+  const suffix = unit === '' || unit === 'count' ? '' : unit === 'ratio' ? ' x' : ` ${unit}`;
+  return `${number(value.median)}${quartiles}${suffix}`;
+}
+
+/** A section as Markdown, which is as well what a terminal gets. */
+export function sectionText(section: Section): string {
+  const lines = [`## ${section.title}`, ''];
+  for (const note of section.notes) lines.push(note, '');
+  for (const table of section.tables) lines.push(...tableLines(table), '');
+  for (const line of section.behind) lines.push(`behind netfilter: ${line}`);
+  if (section.behind.length > 0) lines.push('');
+  return lines.join('\n');
+}
+
+function tableLines({ title, columns, rows }: Table): string[] {
+  const head = [title, ...columns];
+  const body = rows.map(({ label, cells }) => [label, ...cells.map(cellText)]);
+  const widths = head.map((text, at) => Math.max(text.length, ...body.map((row) => (row[at] ?? '').length)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((text, at) => text.padEnd(widths[at] ?? 0)).join(' | ')} |`;
+  return [line(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...body.map(line)];
+}
