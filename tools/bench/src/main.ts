@@ -3,10 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { parseOptions, USAGE, type Scale } from './options.js';
 import { sectionText, type Section } from './report.js';
+import { forwarding } from './forwarding.js';
 import { testRun } from './testRun.js';
 
 const SECTIONS: Readonly<Record<string, (scale: Scale) => Promise<Section>>> = {
   testrun: testRun,
+  forwarding,
 };
 
 async function main(): Promise<number> {

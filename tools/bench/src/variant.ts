@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Lab } from '@relatd/lab';
+import { CONTROL_PORT } from './plan.js';
+
+const RELATED_RULE = 'meta mark & 0xff000000 == 0x52000000 accept';
+const helper = `ct helper ftp {
+    type "ftp" protocol tcp
+  }
+  chain prerouting {
+    type filter hook prerouting priority filter
+    tcp dport ${String(CONTROL_PORT)} ct helper set "ftp"
+  }`;
+
+/** Firewalls of the gateway: what a data connection needs is open, everything else closed. */
+export const FIREWALLS = {
+  nothing: '',
+  /** netfilter's own helper. */
+  netfilter: `table inet bench {
+  ${helper}
+  chain forward {
+    type filter hook forward priority filter; policy drop
+    ct state established,related accept
+    tcp dport ${String(CONTROL_PORT)} ct state new accept
+  }
+}`,
+  /** relatd's mark alone: no conntrack. */
+  mark: `table inet bench {
+  chain forward {
+    type filter hook forward priority filter; policy drop
+    ${RELATED_RULE}
+    tcp dport ${String(CONTROL_PORT)} accept
+    tcp sport ${String(CONTROL_PORT)} accept
+  }
+}`,
+  /** What \`relatd rules nft\` recommends: the first packet by mark, the rest by conntrack. */
+  rules: `table inet bench {
+  chain forward {
+    type filter hook forward priority filter; policy drop
+    ct state established accept
+    ${RELATED_RULE}
+    tcp dport ${String(CONTROL_PORT)} ct state new accept
+  }
+}`,
+} as const;
+
+export type Firewall = keyof typeof FIREWALLS;
+
+/** A lab whose gateway has that firewall; with `open` nothing is dropped by it. */
+export async function buildLab(firewall: Firewall, open = false): Promise<Lab> {
+  const lab = await Lab.create({ ipv6: false });
+  try {
+    const rules = FIREWALLS[firewall];
+    if (rules !== '') await lab.gateway.nft(`${open ? rules.replace('policy drop', 'policy accept') : rules}\n`);
+    return lab;
+  } catch (error) {
+    await lab.close();
+    throw error;
+  }
+}
+
+/** Closes what can be closed, last made first, and throws the first error at the end. */
+export async function closeAll(things: readonly { close(): Promise<void> | void }[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const thing of [...things].reverse()) {
+    try {
+      await thing.close();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
+}
