@@ -45,19 +45,17 @@ export function planInterfaces(
   const missing = config.interfaces === 'auto' ? [] : config.interfaces.filter((name) => !byName.has(name));
   const isChosen = new Set(chosen.map(({ index }) => index));
 
-  // Everything that is connected by stacking with a watched interface, in either direction.
-  const stacked = new Set<number>(isChosen);
-  for (let grew = true; grew;) {
-    grew = false;
-    for (const one of interfaces) {
-      const related = [master(one), lower(one)].filter((other) => other !== undefined);
-      for (const other of related) {
-        if (stacked.has(one.index) === stacked.has(other.index)) continue;
-        stacked.add(one.index).add(other.index);
-        grew = true;
-      }
-    }
-  }
+  // What a packet passed on its way through a watched interface, up or down. Not the other ports of its bridge: what came
+  // in by them was at no hook.
+  const above = (one: Interface): Interface[] => {
+    const over = master(one);
+    return [...interfaces.filter((other) => lower(other) === one), ...(over === undefined ? [] : [over])];
+  };
+  const below = (one: Interface): Interface[] => {
+    const under = lower(one);
+    return [...interfaces.filter((other) => master(other) === one), ...(under === undefined ? [] : [under])];
+  };
+  const stacked = new Set([...reachable(chosen, above), ...reachable(chosen, below)].map(({ index }) => index));
 
   /** As routing names it: ports of a bridge or bond have no address of their own. */
   const routing = (one: Interface): number => {
@@ -99,4 +97,12 @@ export function planInterfaces(
     missing,
     entries,
   };
+}
+
+/** `from` and whatever `next` leads to, however many steps away. */
+function reachable(from: readonly Interface[], next: (one: Interface) => readonly Interface[]): Set<Interface> {
+  const found = new Set(from);
+  // A set's iterator also gives what is added meanwhile.
+  for (const one of found) for (const other of next(one)) found.add(other);
+  return found;
 }
