@@ -75,7 +75,8 @@ export class Gateway implements AsyncDisposable {
       await gateway.start();
       return gateway;
     } catch (error) {
-      await gateway.close();
+      // That the start failed is the news; a removal that fails too says nothing more.
+      await gateway.close().catch(() => undefined);
       throw error;
     }
   }

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  startVsftpd,
+  transfer,
+  type FtpServer,
+  type FtpServerOptions,
+  type Namespace,
+  type TransferOptions,
+  type TransferResult,
+} from '@relatd/lab';
+import type { Event } from '@relatd/model';
+import { expect } from 'vitest';
+import type { Gateway } from './gateway.js';
+
+/** Who may log in at the servers of {@link serve}. */
+export const alice = { user: 'alice', password: 'sesame' } as const;
+
+const content = randomBytes(200_000);
+
+/** A vsftpd on port 2121 (unless told otherwise) that has `down.bin`. */
+export async function serve(namespace: Namespace, options: FtpServerOptions = {}): Promise<FtpServer> {
+  const users = [{ name: alice.user, password: alice.password }];
+  const server = await startVsftpd(namespace, { port: 2121, users, ...options });
+  await writeFile(join(server.root, 'down.bin'), content);
+  return server;
+}
+
+/** Where and how a session is had. */
+export type SessionOptions = Pick<TransferOptions, 'server' | 'mode' | 'extended' | 'timeoutMs' | 'port'>;
+
+/** curl downloads `down.bin` from {@link serve}'s server. */
+export function download(client: Namespace, options: SessionOptions): Promise<TransferResult> {
+  return transfer(client, 'curl', { port: 2121, ...alice, ...options, op: 'get', file: 'down.bin', content });
+}
+
+/** As {@link download}; it must work, and by exactly one related flow. Returns what it caused. */
+export async function mustDownload(gateway: Gateway, client: Namespace, options: SessionOptions): Promise<Event[]> {
+  const from = gateway.events.length;
+  const since = (): Event[] => gateway.events.slice(from);
+  const { code, output, bytesOk } = await download(client, options);
+  const story = `${JSON.stringify(options)}\n${output}\n${since()
+    .map((event) => JSON.stringify(event))
+    .join('\n')}`;
+  expect({ code, bytesOk }, story).toEqual({ code: 0, bytesOk: true });
+  await gateway.event('control.end', (event) => gateway.events.indexOf(event) >= from);
+  const types = since().map(({ type }) => type);
+  const once = ['control.new', 'expectation.new', 'related.new', 'related.end', 'control.end'];
+  expect([...types].sort(), gateway.history()).toEqual([...once].sort());
+  return since();
+}
+
+/** As {@link download}; it must log in, get an answer to its announcement or request, and then fail. */
+export async function mustNotDownload(client: Namespace, options: SessionOptions): Promise<string> {
+  const { code, output, bytesOk } = await download(client, { timeoutMs: 3000, ...options });
+  expect({ failed: code !== 0, bytesOk }, output).toEqual({ failed: true, bytesOk: false });
+  expect(output).toMatch(/^< 230 /m);
+  expect(output).toMatch(/^> (PASV|EPSV|PORT|EPRT)\b.*[^]*^< [25]\d\d /m);
+  return output;
+}
+
+/** Every way of making data connections. */
+export const ways = [
+  { family: 'ipv4', mode: 'passive', extended: true },
+  { family: 'ipv4', mode: 'passive', extended: false },
+  { family: 'ipv4', mode: 'active', extended: true },
+  { family: 'ipv4', mode: 'active', extended: false },
+  { family: 'ipv6', mode: 'passive', extended: true },
+  { family: 'ipv6', mode: 'active', extended: true },
+] as const;
