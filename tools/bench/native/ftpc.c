@@ -122,7 +122,7 @@ static const char *retrieve(struct session *session, const char *file, double *b
 	char command[256], line[512], *open;
 	unsigned int n[6];
 	ssize_t got;
-	double begin;
+	double begin = 0;
 	int data;
 
 	if (ask(session, "PASV", line, sizeof(line)) != 227)
@@ -131,7 +131,6 @@ static const char *retrieve(struct session *session, const char *file, double *b
 	if (!open || sscanf(open, "(%u,%u,%u,%u,%u,%u)", n, n + 1, n + 2, n + 3, n + 4, n + 5) != 6)
 		return "227";
 	to.sin_port = htons(n[4] << 8 | n[5]);
-	begin = now_ns();
 	data = dial(&to);
 	if (data < 0)
 		return "data connection";
@@ -141,8 +140,12 @@ static const char *retrieve(struct session *session, const char *file, double *b
 		return "RETR";
 	}
 	*bytes = 0;
-	while ((got = recv(data, piece, sizeof(piece), 0)) > 0)
+	while ((got = recv(data, piece, sizeof(piece), 0)) > 0) {
+		/* From the first bytes on: how long the control connection took to get here is not throughput. */
+		if (!begin)
+			begin = now_ns();
 		*bytes += got;
+	}
 	*ns = now_ns() - begin;
 	close(data);
 	return hear(session, line, sizeof(line)) == 226 ? NULL : "226";

@@ -13,6 +13,7 @@ import {
   type Sizes,
 } from '@relatd/datapath';
 import { BpfProgram } from '@relatd/native';
+import { atEnd } from './cleanup.js';
 import { FLAG, header } from './header.js';
 import { CONTROL_PORT, PER_MASTER, dataConnection, master, type Connection, type End } from './plan.js';
 import type { Ring } from './ring.js';
@@ -47,11 +48,15 @@ export class LoadedDatapath {
   readonly sides: Sides;
   readonly namespace: Namespace;
   readonly #drain: () => void;
+  readonly #withdraw: () => void;
 
   constructor(namespace: Namespace, sides: Sides, sizes: Sizes = ROOMY) {
     this.namespace = namespace;
     this.sides = sides;
     this.datapath = Datapath.open(namespace, sizes, true);
+    this.#withdraw = atEnd(() => {
+      this.close();
+    });
     const { directory } = this.datapath;
     this.main = BpfProgram.openPinned(`${directory}/programs/relatd_main`);
     this.requestProgram = BpfProgram.openPinned(`${directory}/programs/relatd_request`);
@@ -120,6 +125,7 @@ export class LoadedDatapath {
   }
 
   close(): void {
+    this.#withdraw();
     const { namespace } = this;
     this.main.close();
     this.requestProgram.close();
@@ -134,7 +140,11 @@ export class LoadedDatapath {
         const reply = flags === (FLAG.syn | FLAG.ack);
         const seq = reply ? SERVER_NEXT - 1 : CLIENT_NEXT - (flags === FLAG.syn ? 1 : 0);
         const ack = reply ? CLIENT_NEXT : flags === FLAG.syn ? 0 : SERVER_NEXT;
-        ring.once(piece.map((connection) => header(connection, { flags, reply, seq, ack })), this, reply);
+        ring.once(
+          piece.map((connection) => header(connection, { flags, reply, seq, ack })),
+          this,
+          reply,
+        );
         this.drain();
       }
     }

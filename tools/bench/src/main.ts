@@ -3,12 +3,24 @@ import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { parseOptions, USAGE, type Scale } from './options.js';
 import { sectionText, type Section } from './report.js';
+import { announcements } from './announcements.js';
+import { bulk } from './bulk.js';
+import { closeOnSignals } from './cleanup.js';
 import { forwarding } from './forwarding.js';
+import { memory } from './memory.js';
+import { push } from './push.js';
+import { sessions } from './sessions.js';
 import { testRun } from './testRun.js';
 
+/** In the order in which they run. */
 const SECTIONS: Readonly<Record<string, (scale: Scale) => Promise<Section>>> = {
   testrun: testRun,
   forwarding,
+  announcements,
+  sessions,
+  bulk,
+  push,
+  memory,
 };
 
 async function main(): Promise<number> {
@@ -34,7 +46,7 @@ async function main(): Promise<number> {
     process.stdout.write(`${sectionText(section)}\n`);
   }
   const behind = sections.flatMap((section) => section.behind);
-  process.stdout.write(behind.length === 0 ? '' : `Behind netfilter:\n${behind.map((line) => `- ${line}\n`).join('')}\n`);
+  process.stdout.write(`${behind.map((line) => `behind netfilter: ${line}\n`).join('')}\n`);
   const seconds = (performance.now() - begin) / 1000;
   process.stdout.write(`done in ${seconds.toFixed(0)} s\n`);
   if (options.json !== null)
@@ -45,6 +57,7 @@ async function main(): Promise<number> {
   return 0;
 }
 
+closeOnSignals();
 try {
   process.exitCode = await main();
 } catch (error) {

@@ -35,7 +35,7 @@ const full: Scale = {
   bulkRounds: 40,
   bulkBytes: 128e6,
   pushRounds: 15,
-  pushMasters: 300,
+  pushMasters: 200,
   starts: 5,
 };
 

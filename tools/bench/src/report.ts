@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Spread } from './statistics.js';
 
-export type Unit = 'ns' | 'us' | 'ms' | 's' | 'ratio' | 'per second' | 'Gbit/s' | 'bytes' | 'MB' | 'count' | '';
+export type Unit = 'ns' | 'us' | 'ms' | 's' | 'ratio' | 'per second' | 'Gbit/s' | 'bytes' | 'MiB' | 'count' | '';
 
 /** A measured value. */
 export interface Figure {
@@ -42,20 +42,18 @@ export const single = (value: number, unit: Unit): Figure => ({
   unit,
 });
 
-/** Says that relatd falls behind when it does by more than the quartiles' width can explain: their near end is on that side. */
-export function behindIf(condition: boolean, text: string): string[] {
-  return condition ? [text] : [];
-}
-
 const DIGITS = 3;
 
 function number(value: number): string {
   if (!Number.isFinite(value)) return '-';
   const size = Math.abs(value);
   if (size >= 100) return Math.round(value).toLocaleString('en');
-  if (size === 0) return '0';
+  if (Number.isInteger(value) && size < 100) return String(value);
   return value.toFixed(Math.max(0, DIGITS - 1 - Math.floor(Math.log10(Math.max(size, 0.01)))));
 }
+
+/** The quartiles, for sentences: `1.2 to 1.4`. */
+export const quartileText = ({ lower, upper }: Spread): string => `${number(lower)} to ${number(upper)}`;
 
 /** `12.3 (11.9 to 12.8) ns`; a single value has no quartiles. */
 export function cellText(cell: Cell): string {
@@ -72,8 +70,6 @@ export function sectionText(section: Section): string {
   const lines = [`## ${section.title}`, ''];
   for (const note of section.notes) lines.push(note, '');
   for (const table of section.tables) lines.push(...tableLines(table), '');
-  for (const line of section.behind) lines.push(`behind netfilter: ${line}`);
-  if (section.behind.length > 0) lines.push('');
   return lines.join('\n');
 }
 

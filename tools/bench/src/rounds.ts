@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { setImmediate as turn } from 'node:timers/promises';
 
 /** One of the things that are compared, and how it is measured once. */
 export interface Contender<Name extends string = string> {
@@ -16,6 +17,8 @@ export async function pairedRounds<Name extends string>(
 ): Promise<Record<Name, number[]>> {
   const results = Object.fromEntries(contenders.map(({ name }) => [name, []])) as unknown as Record<Name, number[]>;
   for (let round = 0; round < rounds; round++) {
+    // Test runs block: let signals through in between.
+    await turn();
     for (const { name, measure } of turned(contenders, round)) results[name].push(await measure());
   }
   return results;

@@ -1,26 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Lab } from '@relatd/lab';
-import { CONTROL_PORT } from './plan.js';
 
+/** Ports of control connections: the light server's, vsftpd's. */
+export const CONTROL_PORTS = [21, 2121] as const;
+
+const PORTS = `{ ${CONTROL_PORTS.join(', ')} }`;
 const RELATED_RULE = 'meta mark & 0xff000000 == 0x52000000 accept';
 const helper = `ct helper ftp {
     type "ftp" protocol tcp
   }
   chain prerouting {
     type filter hook prerouting priority filter
-    tcp dport ${String(CONTROL_PORT)} ct helper set "ftp"
+    tcp dport ${PORTS} ct helper set "ftp"
   }`;
 
 /** Firewalls of the gateway: what a data connection needs is open, everything else closed. */
 export const FIREWALLS = {
   nothing: '',
+  /** A rule that reads the mark, and nobody who sets it: what a firewall without state costs. */
+  stateless: `table inet bench {
+  chain forward {
+    type filter hook forward priority filter; policy accept
+    ${RELATED_RULE}
+  }
+}`,
   /** netfilter's own helper. */
   netfilter: `table inet bench {
   ${helper}
   chain forward {
     type filter hook forward priority filter; policy drop
     ct state established,related accept
-    tcp dport ${String(CONTROL_PORT)} ct state new accept
+    tcp dport ${PORTS} ct state new accept
   }
 }`,
   /** relatd's mark alone: no conntrack. */
@@ -28,17 +38,17 @@ export const FIREWALLS = {
   chain forward {
     type filter hook forward priority filter; policy drop
     ${RELATED_RULE}
-    tcp dport ${String(CONTROL_PORT)} accept
-    tcp sport ${String(CONTROL_PORT)} accept
+    tcp dport ${PORTS} accept
+    tcp sport ${PORTS} accept
   }
 }`,
-  /** What \`relatd rules nft\` recommends: the first packet by mark, the rest by conntrack. */
+  /** What `relatd rules nft\` recommends: the first packet by mark, the rest by conntrack. */
   rules: `table inet bench {
   chain forward {
     type filter hook forward priority filter; policy drop
     ct state established accept
     ${RELATED_RULE}
-    tcp dport ${String(CONTROL_PORT)} ct state new accept
+    tcp dport ${PORTS} ct state new accept
   }
 }`,
 } as const;

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import { FtpLab, VARIANT_TITLES, type Variant } from './ftpLab.js';
+import type { Scale } from './options.js';
+import { figure, quartileText, type Section } from './report.js';
+import { pairedRounds } from './rounds.js';
+import { pairedRatio, spread } from './statistics.js';
+import { closeAll } from './variant.js';
+
+const VARIANTS: readonly Variant[] = ['nothing', 'netfilter', 'mark', 'rules'];
+const GBIT = 1e9 / 8;
+
+/** Throughput of a related flow. */
+export async function bulk(scale: Scale): Promise<Section> {
+  const labs = await FtpLab.buildAll(VARIANTS);
+  try {
+    const contenders = labs.map((one) => ({
+      name: one.variant,
+      measure: async () => Number(await one.client('bulk', 'light', [1, scale.bulkBytes])) / GBIT,
+    }));
+    for (const { measure } of contenders) await measure();
+    const results = await pairedRounds(contenders, scale.bulkRounds);
+    const behind = (['mark', 'rules'] as const).flatMap((variant) => {
+      const ratio = pairedRatio(results[variant], results.netfilter);
+      if (!(ratio.median < 1)) return [];
+      return [
+        `bulk throughput, ${VARIANT_TITLES[variant]}: ${ratio.median.toFixed(3)} of netfilter's (quartiles ${quartileText(ratio)})`,
+      ];
+    });
+    return {
+      name: 'bulk',
+      title: 'Bulk throughput of a related flow',
+      notes: [
+        `One passive RETR of ${(scale.bulkBytes / 1e6).toFixed(0)} MB per round and gateway, ${String(scale.bulkRounds)} rounds, order rotated; from the first bytes to the end of the file. Veth pairs with offload as the kernel has it: packets are up to 64 KiB.`,
+      ],
+      tables: [
+        {
+          title: 'throughput',
+          columns: ['Gbit/s', ': no tracking', ': netfilter'],
+          rows: VARIANTS.map((variant) => ({
+            label: VARIANT_TITLES[variant],
+            cells: [
+              figure(spread(results[variant]), 'Gbit/s'),
+              variant === 'nothing' ? null : figure(pairedRatio(results[variant], results.nothing), 'ratio'),
+              variant === 'nothing' || variant === 'netfilter'
+                ? null
+                : figure(pairedRatio(results[variant], results.netfilter), 'ratio'),
+            ],
+          })),
+        },
+      ],
+      behind,
+    };
+  } finally {
+    await closeAll(labs);
+  }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { availableServers, startVsftpd, type Lab } from '@relatd/lab';
+import { nativeTool } from './paths.js';
+import { RelatdDaemon } from './relatdDaemon.js';
+import { CONTROL_PORTS, buildLab, closeAll, type Firewall } from './variant.js';
+
+/** How data connections get through the gateway. */
+export type Variant = Exclude<Firewall, 'stateless'>;
+
+export const VARIANT_TITLES: Readonly<Record<Variant, string>> = {
+  nothing: 'no tracking',
+  netfilter: 'netfilter',
+  mark: 'relatd, by mark alone',
+  rules: 'relatd, printed rules',
+};
+
+const [LIGHT_PORT, VSFTPD_PORT] = CONTROL_PORTS;
+const WORKERS = 16;
+
+/** A lab with the light server, on demand vsftpd, and relatd where the variant is one of its. */
+export class FtpLab {
+  readonly variant: Variant;
+  readonly lab: Lab;
+  readonly daemon: RelatdDaemon | null;
+
+  private constructor(variant: Variant, lab: Lab, daemon: RelatdDaemon | null) {
+    this.variant = variant;
+    this.lab = lab;
+    this.daemon = daemon;
+  }
+
+  static async build(variant: Variant): Promise<FtpLab> {
+    const lab = await buildLab(variant);
+    let daemon: RelatdDaemon | null = null;
+    try {
+      if (variant === 'mark' || variant === 'rules') daemon = await RelatdDaemon.start(lab);
+      const light = await lab.server.spawn(nativeTool('ftpd'), [
+        ...[lab.server.ipv4, String(LIGHT_PORT), String(WORKERS)],
+      ]);
+      await light.waitFor(/ready/);
+      return new FtpLab(variant, lab, daemon);
+    } catch (error) {
+      await daemon?.close();
+      await lab.close();
+      throw error;
+    }
+  }
+
+  /** Builds them all; when one fails, none is left. */
+  static async buildAll(variants: readonly Variant[]): Promise<FtpLab[]> {
+    const built: FtpLab[] = [];
+    try {
+      for (const variant of variants) built.push(await FtpLab.build(variant));
+      return built;
+    } catch (error) {
+      await closeAll(built);
+      throw error;
+    }
+  }
+
+  /** Starts vsftpd with a file of that many bytes; false when it is not unpacked. */
+  async startVsftpd(bytes: number): Promise<boolean> {
+    if (!availableServers().includes('vsftpd')) return false;
+    const root = join(await this.lab.server.directory(), 'files');
+    await mkdir(root, { recursive: true });
+    await writeFile(join(root, String(bytes)), new Uint8Array(bytes));
+    await startVsftpd(this.lab.server, { port: VSFTPD_PORT, root, passivePorts: { from: 20_000, to: 60_000 } });
+    return true;
+  }
+
+  /** Runs the light client; its output. */
+  async client(
+    mode: 'sessions' | 'rtt' | 'bulk',
+    server: 'light' | 'vsftpd',
+    args: readonly number[],
+  ): Promise<string> {
+    const port = server === 'light' ? LIGHT_PORT : VSFTPD_PORT;
+    const login = mode === 'sessions' ? ['anonymous', 'bench@'] : [];
+    const { code, stdout, stderr } = await this.lab.client.exec(
+      nativeTool('ftpc'),
+      [mode, this.lab.server.ipv4, String(port), ...args.map(String), ...login],
+      { timeoutMs: 120_000 },
+    );
+    if (code !== 0) throw new Error(`${VARIANT_TITLES[this.variant]}: ${stderr.trim()}`);
+    return stdout;
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.daemon?.close();
+    } finally {
+      await this.lab.close();
+    }
+  }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readdirSync } from 'node:fs';
+import { parseConfig } from '@relatd/config';
+import { Datapath, Namespace } from '@relatd/datapath';
+import { BpfMap } from '@relatd/native';
+import { Lab, Namespace as LabNamespace } from '@relatd/lab';
+import type { Scale } from './options.js';
+import { RelatdDaemon } from './relatdDaemon.js';
+import { figure, single, type Row, type Section } from './report.js';
+import { spread } from './statistics.js';
+
+const MEBIBYTE = 1 << 20;
+
+/** What tables, and the daemon, cost in memory; how long the daemon takes to be ready. */
+export async function memory(scale: Scale): Promise<Section> {
+  const { rows, total } = await tables();
+  const ready: number[] = [];
+  const resident: number[] = [];
+  for (let start = 0; start < scale.starts; start++) {
+    const lab = await Lab.create({ ipv6: false });
+    let daemon: RelatdDaemon | null = null;
+    try {
+      daemon = await RelatdDaemon.start(lab);
+      ready.push(daemon.readyMs);
+      resident.push(daemon.residentBytes() / MEBIBYTE);
+    } finally {
+      await daemon?.close();
+      await lab.close();
+    }
+  }
+  return {
+    name: 'memory',
+    title: 'Memory and start',
+    notes: [
+      "Tables at their default sizes, what the kernel charges for them (memlock in fdinfo), preallocated: full or empty they cost the same. An entry's cost is that of all maps of its kind, indexes and free lists included, by the number of entries.",
+      `The daemon with its defaults, ${String(scale.starts)} starts: from the start of the process to \`relatd ready\`, and its resident memory then.`,
+    ],
+    tables: [
+      { title: 'tables', columns: ['entries', 'bytes per entry', 'in all'], rows: [...rows, total] },
+      {
+        title: 'daemon',
+        columns: ['time to ready', 'RSS'],
+        rows: [{ label: 'relatd up', cells: [figure(spread(ready), 'ms'), figure(spread(resident), 'MiB')] }],
+      },
+    ],
+    behind: [],
+  };
+}
+
+async function tables(): Promise<{ rows: Row[]; total: Row }> {
+  const { config, problems } = parseConfig('assignments: [{ helper: ftp, port: 21 }]', 'defaults');
+  if (config === undefined) throw new Error(`the default configuration: ${JSON.stringify(problems)}`);
+  const { flows, control: controls, expectations, embryonic } = config.limits;
+  const place = await LabNamespace.create(`relatd-${String(process.pid)}-memory`);
+  const namespace = Namespace.open(place.name);
+  const datapath = Datapath.open(namespace, { flows, controls, expectations, embryonic }, true);
+  try {
+    const rows = datapath.tables.fill().map(({ name, size, bytes }) => ({
+      label: name,
+      cells: [single(size, 'count'), single(bytes / size, 'bytes'), single(bytes / MEBIBYTE, 'MiB')],
+    }));
+    const directory = `${datapath.directory}/maps`;
+    const bytes = readdirSync(directory).reduce((sum, name) => {
+      const map = BpfMap.openPinned(`${directory}/${name}`);
+      const own = map.memoryBytes;
+      map.close();
+      return sum + own;
+    }, 0);
+    return { rows, total: { label: 'all maps', cells: [null, null, single(bytes / MEBIBYTE, 'MiB')] } };
+  } finally {
+    datapath.close();
+    Datapath.remove(namespace);
+    await place.close();
+  }
+}
