@@ -50,7 +50,8 @@ function checkTools() {
   const missing = Object.entries(tools)
     .filter(([command]) => spawnSync('sh', ['-c', `command -v ${command}`]).status !== 0)
     .map(([, name]) => name);
-  if (missing.length > 0) fail(`missing here; install with: apt-get install --no-install-recommends ${missing.join(' ')}`);
+  if (missing.length > 0)
+    fail(`missing here; install with: apt-get install --no-install-recommends ${missing.join(' ')}`);
 }
 
 /** The newest kernel package of this Debian release: its name holds the ABI, which changes with updates. */
@@ -95,9 +96,11 @@ function initramfs(kernel, command, work) {
   writeFileSync(join(place, 'modules.dep'), `${wanted.join('\n')}\n`);
   writeFileSync(join(tree, 'modules'), `${modules.join('\n')}\n`);
   writeFileSync(join(tree, 'project'), root);
-  writeFileSync(join(tree, 'command'), command);
+  writeFileSync(join(tree, 'command'), `export CI=1; ${command}`);
   writeFileSync(join(tree, 'path'), `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`);
-  run('sh', ['-c', 'chmod 755 init bin/busybox && find . | cpio -o -H newc --quiet > ../initramfs.cpio'], { cwd: tree });
+  run('sh', ['-c', 'chmod 755 init bin/busybox && find . | cpio -o -H newc --quiet > ../initramfs.cpio'], {
+    cwd: tree,
+  });
   return join(work, 'initramfs.cpio');
 }
 
@@ -135,7 +138,12 @@ function boot(kernel, disk) {
 const args = process.argv.slice(2);
 const split = args.indexOf('--');
 const own = split < 0 ? args : args.slice(0, split);
-const name = own[0] === '--release' ? own[1] : own.length > 0 ? fail('usage: kernels.mjs [--release PACKAGE] [-- COMMAND]') : undefined;
+const name =
+  own[0] === '--release'
+    ? own[1]
+    : own.length > 0
+      ? fail('usage: kernels.mjs [--release PACKAGE] [-- COMMAND]')
+      : undefined;
 const command = split < 0 ? 'sh test/kernels/load.sh' : args.slice(split + 1).join(' ');
 checkTools();
 mkdirSync(cache, { recursive: true });

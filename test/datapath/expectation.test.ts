@@ -13,7 +13,8 @@ beforeEach(() => {
 
 const at = (address: string | null, port: number): End => ({ address, port });
 /** A control connection from another client. */
-const other = (last = 3, options = {}) => Session.open(rig(), { client: at(`10.0.1.${String(last)}`, 40000), ...options });
+const other = (last = 3, options = {}) =>
+  Session.open(rig(), { client: at(`10.0.1.${String(last)}`, 40000), ...options });
 const openData = (session: Session, port = 50000, from = 41000) => {
   const data = session.data({ server: at(session.server.address, port), client: at(session.client.address, from) });
   return data.send('client', { flags: 'S', ack: 0 }).mark === related;
@@ -90,7 +91,11 @@ describe('an expectation', () => {
       expect(next).toMatchObject({ result: Reason.none, evicted: id });
     }
     expect(rig().totals().expectations).toBe(count);
-    expect(rig().eventNames().filter((name) => name === 'expectationExpired evicted')).toHaveLength(Math.min(3, count));
+    expect(
+      rig()
+        .eventNames()
+        .filter((name) => name === 'expectationExpired evicted'),
+    ).toHaveLength(Math.min(3, count));
   });
 
   it('limits of one class and of another master do not add up', () => {
@@ -124,8 +129,13 @@ describe('an expectation', () => {
     const answer = thief.expect({}, at('10.0.1.2', 0), at('10.0.2.2', 50000));
     expect(answer.result).toBe(Reason.clash);
     expect(rig().expectations()).toHaveLength(1);
-    const refusal = rig().events().find(({ type }) => type === EventType.expectationRefused);
-    expect(refusal).toMatchObject({ reason: Reason.clash, expect: { tuple: tuple(at('10.0.1.2', 0), at('10.0.2.2', 50000)) } });
+    const refusal = rig()
+      .events()
+      .find(({ type }) => type === EventType.expectationRefused);
+    expect(refusal).toMatchObject({
+      reason: Reason.clash,
+      expect: { tuple: tuple(at('10.0.1.2', 0), at('10.0.2.2', 50000)) },
+    });
     expect(openData(session)).toBe(true);
   });
 
@@ -170,7 +180,8 @@ describe('an expectation', () => {
   it('is taken back by id, once, and nobody else by it', () => {
     const session = Session.open(rig());
     const { id, slot } = session.expect();
-    const unexpect = (parts: object) => rig().request({ op: RequestOp.unexpect, id, slot, reason: Reason.refusedByServer, ...parts }).result;
+    const unexpect = (parts: object) =>
+      rig().request({ op: RequestOp.unexpect, id, slot, reason: Reason.refusedByServer, ...parts }).result;
     expect(unexpect({ id: id + 1n })).toBe(Reason.noMaster);
     expect(unexpect({ slot: slot + 1 })).toBe(Reason.noMaster);
     expect(unexpect({ id: 0n })).toBe(Reason.noMaster);
@@ -233,7 +244,8 @@ describe('the shapes, most specific first', () => {
   it.each(shapes)('%s wins over all that are wider', (_, __, from) => {
     const session = Session.open(rig());
     // The widest first, or it would be refreshed instead.
-    for (const [, source, id] of shapes.slice(from - 1).reverse()) session.expect({ limit: 9, mark: (0x52000000 + (id << 24)) >>> 0 }, source, server);
+    for (const [, source, id] of shapes.slice(from - 1).reverse())
+      session.expect({ limit: 9, mark: (0x52000000 + (id << 24)) >>> 0 }, source, server);
     const syn = session.data().send('client', { flags: 'S', ack: 0 });
     expect(syn.mark).toBe(0x52000000 + (from << 24));
     expect(rig().totals().expectations).toBe(4 - from);
@@ -291,8 +303,16 @@ describe('IPv6 and UDP', () => {
     expect(rig().packet(there, { on: 'lan', mark: (mask | foreign) >>> 0 }).mark).toBe((related | foreign) >>> 0);
     expect(rig().packet(back, { on: 'wan' }).mark).toBe(related);
     expect(rig().packet(there, { on: 'lan' }).mark).toBe(related);
-    const flow = rig().flows().find(({ flow: { kind } }) => kind === FlowKind.related)?.flow;
-    expect(flow).toMatchObject({ state: 2, side: [{ packets: 2n, bytes: 58n }, { packets: 1n, bytes: 30n }] });
+    const flow = rig()
+      .flows()
+      .find(({ flow: { kind } }) => kind === FlowKind.related)?.flow;
+    expect(flow).toMatchObject({
+      state: 2,
+      side: [
+        { packets: 2n, bytes: 58n },
+        { packets: 1n, bytes: 30n },
+      ],
+    });
     rig().advance(432_001n * second);
     rig().sweep();
     expect(rig().eventNames()).toEqual(['relatedNew matched', 'controlEnd idle', 'relatedEnd idle']);

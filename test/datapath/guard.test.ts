@@ -14,10 +14,7 @@ const lan = { on: 'lan' } as const;
 
 beforeEach(() => {
   rig().assign({});
-  rig().guard(
-    { to: '10.0.2.2', ports: [49152, 65535] },
-    { to: '2001:db8:2::/48', ports: [49152, 65535] },
-  );
+  rig().guard({ to: '10.0.2.2', ports: [49152, 65535] }, { to: '2001:db8:2::/48', ports: [49152, 65535] });
 });
 
 describe('guard drops', () => {
@@ -34,14 +31,19 @@ describe('guard drops', () => {
   ])('%s, with an event', (_, bytes) => {
     expect(rig().packet(bytes, lan).verdict).toBe('drop');
     expect(rig().counters()).toEqual({ guard: 1 });
-    expect(rig().events()).toMatchObject([{ type: EventType.guardDrop, reason: Reason.guard, ifindex: rig().wires.ifindex.lan, count: 1 }]);
+    expect(rig().events()).toMatchObject([
+      { type: EventType.guardDrop, reason: Reason.guard, ifindex: rig().wires.ifindex.lan, count: 1 },
+    ]);
   });
 
   it.each([
     ['a first fragment', tcp({ ...v4, ...syn, moreFragments: true })],
     ['a later fragment', tcp({ ...v4, ...syn, fragmentOffset: 8 })],
     ['a fragment over IPv6', tcp({ ...v6, ...syn, extensions: [{ kind: 'fragment', more: true }] })],
-    ['a fragment whose TCP header is behind options', tcp({ ...v6, ...syn, extensions: [{ kind: 'fragment', more: true }, ...options(1)] })],
+    [
+      'a fragment whose TCP header is behind options',
+      tcp({ ...v6, ...syn, extensions: [{ kind: 'fragment', more: true }, ...options(1)] }),
+    ],
     ['options, then a fragment', tcp({ ...v6, ...syn, extensions: [...options(1), { kind: 'fragment', offset: 64 }] })],
     ['more extension headers than are read', tcp({ ...v6, ...syn, extensions: options(9) })],
     ['a header that is cut off', tcp({ ...v4, ...syn }).subarray(0, 40)],
@@ -83,10 +85,16 @@ describe('guard passes', () => {
     ['what is open already', tcp({ ...v4, ...syn, flags: 'PA', payload: 'x' })],
     ['UDP', udp({ ...v4, sport: 53, dport: 50000 })],
     ['a UDP fragment', udp({ ...v4, sport: 53, dport: 50000, moreFragments: true })],
-    ['a UDP fragment over IPv6', udp({ ...v6, sport: 53, dport: 50000, extensions: [{ kind: 'fragment', offset: 64 }] })],
+    [
+      'a UDP fragment over IPv6',
+      udp({ ...v6, sport: 53, dport: 50000, extensions: [{ kind: 'fragment', offset: 64 }] }),
+    ],
     ['UDP that is cut off', udp({ ...v4, sport: 53, dport: 50000, payload: 'xx' }).subarray(0, 43)],
     ['ICMP', ip({ ...v4, protocol: 1 }, new Uint8Array(8))],
-    ['a fragment of ICMPv6', ip({ ...v6, protocol: 58, extensions: [{ kind: 'fragment', more: true }] }, new Uint8Array(8))],
+    [
+      'a fragment of ICMPv6',
+      ip({ ...v6, protocol: 58, extensions: [{ kind: 'fragment', more: true }] }, new Uint8Array(8)),
+    ],
     ['ARP', ip({ ...v4, etherType: 0x0806 }, new Uint8Array(20))],
     ['a fragment to somebody else', tcp({ ...v4, ...syn, dst: '10.0.2.3', moreFragments: true })],
   ])('%s', (_, bytes) => {
@@ -142,14 +150,19 @@ describe('events that find no place in the ring', () => {
   it('are counted', () => {
     for (let i = 0; i < 2000; i++) {
       const client = { address: `10.1.${String(i >> 8)}.${String(i & 255)}`, port: 1 };
-      new Session(rig(), { client, server: { address: '10.0.2.2', port: 50000 } }).send('client', { flags: 'S', ack: 0 });
+      new Session(rig(), { client, server: { address: '10.0.2.2', port: 50000 } }).send('client', {
+        flags: 'S',
+        ack: 0,
+      });
     }
     const { eventLost = 0, guard } = rig().counters();
     expect(guard).toBe(2000);
     expect(eventLost).toBeGreaterThan(0);
     expect(rig().totals().eventsLost).toBe(BigInt(eventLost));
     // Collisions of buckets are told together: each drop is in an event, in a later one's count, or lost.
-    const told = rig().events().reduce((sum, { count }) => sum + count, 0);
+    const told = rig()
+      .events()
+      .reduce((sum, { count }) => sum + count, 0);
     expect(told + eventLost).toBeLessThanOrEqual(2000);
     expect(told + eventLost).toBeGreaterThan(1700);
   });

@@ -28,7 +28,11 @@ describe('a handshake on an assigned port', () => {
       trust: 0,
       created: rig().now,
     });
-    expect(rig().flow().side.map(({ next }) => next)).toEqual([session.next.client >>> 0, session.next.server >>> 0]);
+    expect(
+      rig()
+        .flow()
+        .side.map(({ next }) => next),
+    ).toEqual([session.next.client >>> 0, session.next.server >>> 0]);
     expect(rig().eventNames()).toEqual(['controlNew']);
   });
 
@@ -81,7 +85,11 @@ describe('a handshake on an assigned port', () => {
       clientAt: { on: 'wan', side: 'egress' },
       serverAt: { on: 'wan' },
     });
-    expect(rig().flows().map(({ flow }) => flow.flags & FlowFlag.translated)).toEqual([0, 0]);
+    expect(
+      rig()
+        .flows()
+        .map(({ flow }) => flow.flags & FlowFlag.translated),
+    ).toEqual([0, 0]);
   });
 });
 
@@ -93,22 +101,31 @@ describe('nothing is tracked', () => {
     ['when the ACK is of an older SYN', (s) => (shake(s), s.send('client', { seq: s.next.client - 1 }))],
     ['for a reset instead of the ACK', (s) => (shake(s), s.send('client', { flags: 'RA' }))],
     ['when it was open before', (s) => (s.send('server', { payload: '220\r\n' }), s.send('client'))],
-    ['for a simultaneous open', (s) => {
-      s.send('client', { flags: 'S', ack: 0 });
-      s.send('server', { flags: 'S', ack: 0 });
-      s.probe('client', { flags: 'SA', seq: s.next.client - 1 });
-      s.probe('server', { flags: 'SA', seq: s.next.server - 1 });
-      s.send('client');
-    }],
-    ['when the last ACK comes later than the half-open limit', (s) => {
-      shake(s);
-      s.rig.advance(61n * second);
-      s.send('client');
-    }],
-    ['at an egress hook behind a watched ingress', (s) => {
-      shake(s);
-      s.send('client', {}, { on: 'wan', side: 'egress', from: 'lan' });
-    }],
+    [
+      'for a simultaneous open',
+      (s) => {
+        s.send('client', { flags: 'S', ack: 0 });
+        s.send('server', { flags: 'S', ack: 0 });
+        s.probe('client', { flags: 'SA', seq: s.next.client - 1 });
+        s.probe('server', { flags: 'SA', seq: s.next.server - 1 });
+        s.send('client');
+      },
+    ],
+    [
+      'when the last ACK comes later than the half-open limit',
+      (s) => {
+        shake(s);
+        s.rig.advance(61n * second);
+        s.send('client');
+      },
+    ],
+    [
+      'at an egress hook behind a watched ingress',
+      (s) => {
+        shake(s);
+        s.send('client', {}, { on: 'wan', side: 'egress', from: 'lan' });
+      },
+    ],
   ];
   function shake(session: Session): void {
     session.send('client', { flags: 'S', ack: 0 });
@@ -268,7 +285,11 @@ describe('the most specific assignment wins', () => {
     ['all of it', {}, 1],
     ['by another interface', { clientAt: { on: 'third' } }, 2],
     ['another server', { server: { address: '10.0.2.3', port: 21 } }, 3],
-    ['another client and server', { client: { address: '10.0.9.2', port: 40000 }, server: { address: '10.0.2.3', port: 21 } }, 4],
+    [
+      'another client and server',
+      { client: { address: '10.0.9.2', port: 40000 }, server: { address: '10.0.2.3', port: 21 } },
+      4,
+    ],
     ['IPv6', { client: client6, server: server6 }, 5],
   ] as const)('%s', (_, options, id) => {
     rig().assign(...specs);

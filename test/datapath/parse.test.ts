@@ -148,7 +148,10 @@ describe('the filter', () => {
   it('lets other ports leave without a look at any table', () => {
     rig().assign({});
     const other = tcp({ ...v4, ...syn, dport: 22 });
-    expect(rig().packet(other, { on: 'strange', mark: (mask | foreign) >>> 0 })).toMatchObject({ verdict: 'pass', mark: foreign });
+    expect(rig().packet(other, { on: 'strange', mark: (mask | foreign) >>> 0 })).toMatchObject({
+      verdict: 'pass',
+      mark: foreign,
+    });
     expect(rig().counters()).toEqual({});
   });
 

@@ -19,7 +19,9 @@ function announce(options: SessionOptions = {}): Session {
   return control.data();
 }
 function dataFlow(): FlowRecord {
-  const found = rig().flows().filter(({ flow }) => flow.kind === FlowKind.related);
+  const found = rig()
+    .flows()
+    .filter(({ flow }) => flow.kind === FlowKind.related);
   if (found[0] === undefined || found.length !== 1) throw new Error(`${String(found.length)} related flows`);
   return found[0].flow;
 }
@@ -152,7 +154,12 @@ describe('a data connection that ends', () => {
     const again = control.data({ clientSeq: 123456 });
     expect(again.send('client', { flags: 'S', ack: 0 }).mark).toBe(related);
     expect(dataFlow()).toMatchObject({ state: FlowState.new, isn: 123456 });
-    expect(rig().eventNames()).toEqual(['relatedNew matched', 'relatedEnd fin', 'expectationNew', 'relatedNew matched']);
+    expect(rig().eventNames()).toEqual([
+      'relatedNew matched',
+      'relatedEnd fin',
+      'expectationNew',
+      'relatedNew matched',
+    ]);
   });
 
   it('and a plain one if it is not', () => {
@@ -259,7 +266,10 @@ describe('an expectation is given back', () => {
     reset(newer);
     expect(rig().totals().expectations).toBe(1);
 
-    const orphan = control.data({ client: { address: '10.0.1.2', port: 41006 }, server: { address: '10.0.2.2', port: 50009 } });
+    const orphan = control.data({
+      client: { address: '10.0.1.2', port: 41006 },
+      server: { address: '10.0.2.2', port: 50009 },
+    });
     orphan.send('client', { flags: 'S', ack: 0 });
     control.send('client', { flags: 'R', ack: 0 });
     reset(orphan);
@@ -271,14 +281,20 @@ describe('a control connection that ends', () => {
   it.each([
     ['by FINs', () => (control.send('client', { flags: 'FA' }), control.send('server', { flags: 'FA' }))],
     ['by an RST', () => control.send('server', { flags: 'R', ack: 0 })],
-    ['by a SYN of the next one after a FIN', () => {
-      control.send('client', { flags: 'FA' });
-      control.send('client', { flags: 'S', ack: 0, seq: 99 });
-    }],
-    ['idle', () => {
-      rig().advance(432_001n * second);
-      rig().sweep();
-    }],
+    [
+      'by a SYN of the next one after a FIN',
+      () => {
+        control.send('client', { flags: 'FA' });
+        control.send('client', { flags: 'S', ack: 0, seq: 99 });
+      },
+    ],
+    [
+      'idle',
+      () => {
+        rig().advance(432_001n * second);
+        rig().sweep();
+      },
+    ],
   ])('%s takes its expectations with it, and leaves its data connections', (_, end) => {
     rig().configure({ idleRelated: 1_000_000n * second });
     const data = announce();
@@ -323,38 +339,49 @@ describe('a control connection that ends', () => {
 
 describe('nothing is left when everything has ended', () => {
   it.each<[string, () => void]>([
-    ['one session', () => {
-      const data = announce();
-      data.handshake();
-      data.send('client', { flags: 'FA' });
-      data.send('server', { flags: 'FA' });
-      control.send('client', { flags: 'FA' });
-      control.send('server', { flags: 'FA' });
-    }],
-    ['resets, refusals, clashes, evictions, unanswered SYNs', () => {
-      for (let round = 0; round < 40; round++) {
-        const session = Session.open(rig(), { client: { address: `10.0.${String(round % 3)}.2`, port: 1000 + round } });
-        session.expect({ limit: 2 }, undefined, { address: '10.0.2.2', port: 50000 + (round % 5) });
-        session.expect({ limit: 2 }, undefined, { address: '10.0.2.2', port: 51000 + round });
-        session.expect({ limit: 2 }, undefined, { address: '10.0.2.2', port: 52000 + round });
-        const data = session.data({ server: { address: '10.0.2.2', port: 52000 + round } });
-        data.send('client', { flags: 'S', ack: 0 });
-        if (round % 3 === 0) data.send('server', { flags: 'RA', seq: 0 });
-        if (round % 3 === 1) data.send('server', { flags: 'SA' });
-        if (round % 2 === 0) session.send('client', { flags: 'R', ack: 0 });
-        if (round % 7 === 0) {
-          rig().advance(11n * second);
-          rig().sweep();
+    [
+      'one session',
+      () => {
+        const data = announce();
+        data.handshake();
+        data.send('client', { flags: 'FA' });
+        data.send('server', { flags: 'FA' });
+        control.send('client', { flags: 'FA' });
+        control.send('server', { flags: 'FA' });
+      },
+    ],
+    [
+      'resets, refusals, clashes, evictions, unanswered SYNs',
+      () => {
+        for (let round = 0; round < 40; round++) {
+          const session = Session.open(rig(), {
+            client: { address: `10.0.${String(round % 3)}.2`, port: 1000 + round },
+          });
+          session.expect({ limit: 2 }, undefined, { address: '10.0.2.2', port: 50000 + (round % 5) });
+          session.expect({ limit: 2 }, undefined, { address: '10.0.2.2', port: 51000 + round });
+          session.expect({ limit: 2 }, undefined, { address: '10.0.2.2', port: 52000 + round });
+          const data = session.data({ server: { address: '10.0.2.2', port: 52000 + round } });
+          data.send('client', { flags: 'S', ack: 0 });
+          if (round % 3 === 0) data.send('server', { flags: 'RA', seq: 0 });
+          if (round % 3 === 1) data.send('server', { flags: 'SA' });
+          if (round % 2 === 0) session.send('client', { flags: 'R', ack: 0 });
+          if (round % 7 === 0) {
+            rig().advance(11n * second);
+            rig().sweep();
+          }
         }
-      }
-    }],
-    ['full tables', () => {
-      for (let round = 0; round < 60; round++) {
-        const session = Session.open(rig(), { client: { address: '10.0.1.2', port: 1000 + round } });
-        session.expect({ limit: 9 }, undefined, { address: '10.0.2.2', port: 50000 + round });
-        session.data({ server: { address: '10.0.2.2', port: 50000 + round } }).send('client', { flags: 'S', ack: 0 });
-      }
-    }],
+      },
+    ],
+    [
+      'full tables',
+      () => {
+        for (let round = 0; round < 60; round++) {
+          const session = Session.open(rig(), { client: { address: '10.0.1.2', port: 1000 + round } });
+          session.expect({ limit: 9 }, undefined, { address: '10.0.2.2', port: 50000 + round });
+          session.data({ server: { address: '10.0.2.2', port: 50000 + round } }).send('client', { flags: 'S', ack: 0 });
+        }
+      },
+    ],
   ])('%s', (_, live) => {
     live();
     // Data that was never answered gives back and dies again: some rounds.
@@ -451,7 +478,12 @@ describe('zones', () => {
   it('the same tuple is two connections', () => {
     Session.open(rig());
     Session.open(rig(), { clientAt: { on: 'third' }, serverAt: { on: 'tun' }, clientSeq: 9, serverSeq: 99 });
-    expect(rig().flows().map(({ key }) => key.zone).sort()).toEqual([0, 7]);
+    expect(
+      rig()
+        .flows()
+        .map(({ key }) => key.zone)
+        .sort(),
+    ).toEqual([0, 7]);
   });
 
   it('what is expected in one is not in the other', () => {
@@ -469,7 +501,11 @@ describe('zones', () => {
     session.send('client', { vlan: 6 });
     expect(rig().flows()).toEqual([]);
     session.send('client', { vlan: 5 });
-    expect(rig().flows().map(({ key }) => key.zone)).toEqual([9]);
+    expect(
+      rig()
+        .flows()
+        .map(({ key }) => key.zone),
+    ).toEqual([9]);
   });
 
   it('a VLAN that is left to its own interface is not tracked here', () => {

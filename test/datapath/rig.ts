@@ -268,7 +268,8 @@ export class Rig {
     this.map('test_clock').update(number32(0), clock);
   }
 
-  watch(port: Port, { zone = 0, vlan = 0, flags = InterfaceFlag.watched as number, routing = port as Port } = {}): void {
+  watch(port: Port, options: { zone?: number; vlan?: number; flags?: number; routing?: Port } = {}): void {
+    const { zone = 0, vlan = 0, flags = InterfaceFlag.watched, routing = port } = options;
     const ifindex = this.wires.ifindex;
     this.map('interfaces').update(
       encode(INTERFACE_KEY_SIZE, writeInterfaceKey, { ifindex: ifindex[port], vlan }),
@@ -337,9 +338,7 @@ export class Rig {
     words[skbField.cb / 4] = (side === 'ingress' ? Hook.ingress : Hook.egress) | (ethernet ? 0 : Hook.noEthernet);
     // gso_segs is at 164, gso_size at 176 in struct __sk_buff.
     words[164 / 4] = segments;
-    return outcome(
-      this.#object.program('relatd_main').testRun({ data: bytes, ctx, namespace: this.wires.namespace }),
-    );
+    return outcome(this.#object.program('relatd_main').testRun({ data: bytes, ctx, namespace: this.wires.namespace }));
   }
 
   /** A frame written back into the hold device. */
@@ -373,6 +372,12 @@ export class Rig {
     for (let tick = 0; tick < (all ? 40 : 1); tick++) {
       this.#object.program('relatd_sweep').testRun({ data, cb: [0] });
     }
+  }
+
+  /** Starts the timer that sweeps by itself. */
+  arm(): number {
+    const run = { data: new Uint8Array(16), cb: [Limit.sweepArm] };
+    return this.#object.program('relatd_sweep').testRun(run).verdict;
   }
 
   totals(): TotalsRecord {

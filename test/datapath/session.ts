@@ -11,7 +11,9 @@ export const client6: End = { address: '2001:db8:1::2', port: 40000 };
 export const server6: End = { address: '2001:db8:2::2', port: 21 };
 
 /** What of a segment differs from the next regular one of its sender. */
-export type Segment = Partial<Pick<TcpOptions, 'flags' | 'payload' | 'seq' | 'ack' | 'ttl' | 'window' | 'vlan' | 'options'>>;
+export type Segment = Partial<
+  Pick<TcpOptions, 'flags' | 'payload' | 'seq' | 'ack' | 'ttl' | 'window' | 'vlan' | 'options'>
+>;
 
 export interface SessionOptions {
   readonly client?: End;
@@ -63,6 +65,7 @@ export class Session {
       dport: destination.port,
       seq: this.next[from] >>> 0,
       ack: this.next[other] >>> 0,
+      ethernet: this.at[from].ethernet ?? true,
       ...segment,
     });
   }
@@ -93,7 +96,11 @@ export class Session {
   }
 
   /** Asks for an expectation of this control connection: by default for a passive data connection. */
-  expect(parts: Partial<RequestRecord> = {}, source: End = { address: this.client.address, port: 0 }, destination: End = { address: this.server.address, port: 50000 }): RequestRecord {
+  expect(
+    parts: Partial<RequestRecord> = {},
+    source: End = { address: this.client.address, port: 0 },
+    destination: End = { address: this.server.address, port: 50000 },
+  ): RequestRecord {
     return this.rig.request({
       op: RequestOp.expect,
       master: this.tuple,

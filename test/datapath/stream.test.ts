@@ -31,6 +31,16 @@ describe('while the daemon lives, control payload', () => {
     ['just before the wrap', { clientSeq: 0xffffffff - 10, serverSeq: 0xffffffff - 10 }],
     ['just before the signed wrap', { clientSeq: 0x7fffffff - 10, serverSeq: 0x7fffffff - 10 }],
     ['at egress of a local server', { serverAt: { on: 'lan', side: 'egress' } }],
+    [
+      'on an interface without Ethernet header',
+      {
+        // Test runs take the protocol from bytes 12 and 13, which are the source's first here.
+        client: { address: '8.0.1.2', port: 40000 },
+        server: { address: '8.0.2.2', port: 21 },
+        clientAt: { on: 'tun', ethernet: false },
+        serverAt: { on: 'wan', ethernet: false },
+      },
+    ],
   ])('in order waits, and goes on when it is released: %s', (_, options) => {
     const session = open(options);
     for (const from of ['server', 'client', 'server'] as const) {
@@ -218,7 +228,11 @@ describe('the end', () => {
     session.probe('client', segment);
     session.probe('server', { ...segment, seq: (segment.seq ?? 0) + 4000 });
     expect(rig().flow().state).toBe(FlowState.established);
-    expect(rig().flow().side.map(({ next }) => next)).toEqual([1001, 5001]);
+    expect(
+      rig()
+        .flow()
+        .side.map(({ next }) => next),
+    ).toEqual([1001, 5001]);
     expect(rig().eventNames()).toEqual([]);
   });
 
@@ -278,14 +292,21 @@ describe('the end', () => {
 describe('when the daemon is away', () => {
   const gone: [string, () => void][] = [
     ['it never was', () => undefined],
-    ['its device is gone', () => { rig().configure({ holdIfindex: 99999 }); }],
+    [
+      'its device is gone',
+      () => {
+        rig().configure({ holdIfindex: 99999 });
+      },
+    ],
   ];
   describe.each(gone)('(%s)', (_, leave) => {
     it('payload passes by policy, as a sample, and the stream goes on', () => {
       leave();
       const session = Session.open(rig());
       expect(session.send('client', { payload: line }).verdict).toBe('pass');
-      expect(rig().samples()).toMatchObject([{ length: line.length, seq: 1001, reason: Reason.holdUnavailable, direction: 0 }]);
+      expect(rig().samples()).toMatchObject([
+        { length: line.length, seq: 1001, reason: Reason.holdUnavailable, direction: 0 },
+      ]);
       expect(side('client')).toMatchObject({ next: session.next.client, flags: StreamFlag.skipped });
       expect(session.send('server', { payload: line }).verdict).toBe('pass');
       expect(rig().counters()).toEqual({ holdUnavailable: 2 });
@@ -386,7 +407,10 @@ describe('a daemon that lives and does not answer', () => {
 describe('a release', () => {
   it('is not the right mark on what was never held', () => {
     const session = open();
-    expect(session.probe('client', { payload: line }, { mark: rig().releaseMark })).toMatchObject({ verdict: 'redirect', mark: 0 });
+    expect(session.probe('client', { payload: line }, { mark: rig().releaseMark })).toMatchObject({
+      verdict: 'redirect',
+      mark: 0,
+    });
     expect(rig().flow().side[0]?.next).toBe(1001);
     expect(rig().counters()).toEqual({ held: 1 });
   });
@@ -401,7 +425,9 @@ describe('a release', () => {
   it('is not at another hook', () => {
     const session = open();
     session.probe('client', { payload: line });
-    expect(session.probe('client', { payload: line }, { on: 'third', mark: rig().releaseMark })).toMatchObject({ mark: 0 });
+    expect(session.probe('client', { payload: line }, { on: 'third', mark: rig().releaseMark })).toMatchObject({
+      mark: 0,
+    });
     expect(rig().flow().side[0]?.next).toBe(1001);
   });
 
