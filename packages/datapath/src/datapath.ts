@@ -1,32 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, unlinkSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
   BpfObject,
   EventRing,
-  HoldDevice,
   attach,
   boottimeNs,
-  detach,
-  linkInterface,
   lockDirectory,
   mountBpffs,
-  query,
-  recordHeader,
   records,
   removePins,
-  type Attachment,
   type KeptMap,
   type Lock,
   type Namespace,
-  type Side,
 } from '@relatd/native';
+import { assignedPorts, portRequests, writeBank, type PortAssignments } from './assignmentBanks.js';
+import { SIDES, attachedSides } from './chain.js';
 import {
   ASSIGNMENT_NAME_SIZE,
-  ASSIGNMENT_PORT_SIZE,
-  ASSIGNMENT_SIZE,
   CONFIG_SIZE,
   EventType,
   GUARD_SIZE,
@@ -35,18 +28,14 @@ import {
   Limit,
   RequestOp,
   readEvent,
-  readInterfaceKey,
   readSample,
-  writeAssignment,
   writeAssignmentName,
-  writeAssignmentPort,
   writeConfig,
   writeGuard,
   writeInterface,
   writeInterfaceKey,
   zeroAssignmentName,
   zeroConfig,
-  type AssignmentRecord,
   type ConfigRecord,
   type EventRecord,
   type GuardRecord,
@@ -55,10 +44,11 @@ import {
   type RequestRecord,
   type SampleRecord,
 } from './generated/layout.js';
+import { Hold } from './hold.js';
+import { detachInterface, isDead, layoutTrouble, pinnedInterfaces, removeState } from './pinnedState.js';
 import { linkPin, pinDirectory } from './pins.js';
-import { Requests, requestOf } from './requests.js';
-import { Tables, numberKey, viewOf, type AssignmentName } from './tables.js';
-import { tupleOf } from './tuple.js';
+import { Requests } from './requests.js';
+import { Tables, interfaceId, numberKey, viewOf, type AssignmentName } from './tables.js';
 
 /** How many entries each table can take. */
 export interface Sizes {
@@ -88,14 +78,6 @@ export interface AttachSettings {
   readonly egress: 'first' | 'last';
 }
 
-/** One assignment's port, for {@link Datapath.assign}. */
-export interface PortAssignments {
-  readonly protocol: number;
-  readonly port: number;
-  /** Most specific first. */
-  readonly entries: readonly AssignmentRecord[];
-}
-
 /** Who gets events and samples. */
 export interface EventSink {
   event(event: EventRecord): void;
@@ -103,17 +85,8 @@ export interface EventSink {
 }
 
 const OBJECT = fileURLToPath(import.meta.resolve('@relatd/bpf/dist/relatd.bpf.o'));
-const HOLD_DEVICE = 'relatd-hold';
-const HOLD_QUEUE = 8192;
-const SIDES = ['ingress', 'egress'] as const;
-
 /** The largest power of two that is not larger. */
 const floorPower = (value: number): number => 2 ** Math.floor(Math.log2(Math.max(1, value)));
-
-/** The pinned state has another layout than this version reads. */
-export class LayoutError extends Error {
-  readonly code = 'RELATD_LAYOUT';
-}
 
 /**
  * The datapath of one network namespace, under the lock of its pins. Loading replaces the program on every
@@ -132,9 +105,7 @@ export class Datapath {
   readonly #requests: Requests;
   #config: ConfigRecord;
   #ring: EventRing | null = null;
-  #hold: HoldDevice | null = null;
-  /** Kept: the link ends when the collector finds nobody who holds it. */
-  #holdLink: Attachment | null = null;
+  #hold: Hold | null = null;
 
   private constructor(namespace: Namespace, directory: string, lock: Lock, sizes: Sizes) {
     this.namespace = namespace;
@@ -164,7 +135,7 @@ export class Datapath {
     try {
       const trouble = layoutTrouble(directory);
       if (trouble !== null) {
-        if (!discardState) throw new LayoutError(trouble);
+        if (!discardState) throw trouble;
         removeState(namespace, directory);
       }
       return new Datapath(namespace, directory, lock, sizes);
@@ -261,38 +232,15 @@ export class Datapath {
 
   /**
    * Puts assignments into force: written to the bank that is not in use, which then becomes the one in use.
-   * Flows that exist keep what they have.
+   * Flows that exist keep what they have. @throws RangeError when there are more than fit
    */
   assign(ports: readonly PortAssignments[]): void {
     const bank = 1 - this.#config.bank;
-    const before = this.#assignedPorts(this.#config.bank);
-    const portMap = this.tables.map('assignment_ports');
-    for (const { key } of this.#assignedPorts(bank)) portMap.delete(numberKey(key));
-    let first = 0;
-    for (const { protocol, port, entries } of ports) {
-      for (const [index, entry] of entries.entries()) {
-        const bytes = new Uint8Array(ASSIGNMENT_SIZE);
-        writeAssignment(viewOf(bytes), 0, entry);
-        this.tables.map('assignments').update(numberKey(bank * Limit.assignments + first + index), bytes);
-      }
-      const bytes = new Uint8Array(ASSIGNMENT_PORT_SIZE);
-      writeAssignmentPort(viewOf(bytes), 0, { first, count: entries.length });
-      portMap.update(numberKey(portKey(bank, protocol, port)), bytes);
-      first += entries.length;
-    }
-    const portUse = (op: number, list: readonly { protocol: number; port: number }[]): RequestRecord[] =>
-      list.map(({ protocol, port }) => requestOf({ op, tuple: tupleOf({ protocol, destinationPort: port }) }));
-    this.request(portUse(RequestOp.portTake, ports));
+    const before = assignedPorts(this.tables, this.#config.bank);
+    writeBank(this.tables, bank, ports);
+    this.request(portRequests(RequestOp.portTake, ports));
     this.#change({ bank });
-    this.request(portUse(RequestOp.portGive, before));
-  }
-
-  #assignedPorts(bank: number): { key: number; protocol: number; port: number }[] {
-    const { count, keys } = this.tables.map('assignment_ports').entriesSync();
-    const view = viewOf(keys);
-    return Array.from({ length: count }, (_, index) => view.getUint32(index * 4, true))
-      .filter((key) => key >>> 24 === bank)
-      .map((key) => ({ key, protocol: (key >> 16) & 0xff, port: key & 0xffff }));
+    this.request(portRequests(RequestOp.portGive, before));
   }
 
   nameAssignment(id: number, { name, helper }: AssignmentName): void {
@@ -315,24 +263,20 @@ export class Datapath {
     this.#change({ guards: guards.length });
   }
 
-  /** Replaces what the datapath knows of interfaces. */
+  /** Replaces what the datapath knows of interfaces. What stays the same is not written. */
   setInterfaces(entries: readonly { key: InterfaceKeyRecord; value: InterfaceRecord }[]): void {
     const map = this.tables.map('interfaces');
-    const wanted = new Set<string>();
+    const before = this.tables.interfaces();
     for (const { key, value } of entries) {
-      const keyBytes = new Uint8Array(INTERFACE_KEY_SIZE);
+      const id = interfaceId(key);
+      const known = before.get(id);
+      before.delete(id);
+      if (known?.routing === value.routing && known.zone === value.zone && known.flags === value.flags) continue;
       const bytes = new Uint8Array(INTERFACE_SIZE);
-      writeInterfaceKey(viewOf(keyBytes), 0, key);
       writeInterface(viewOf(bytes), 0, value);
-      map.update(keyBytes, bytes);
-      wanted.add(`${String(key.ifindex)}/${String(key.vlan)}`);
+      map.update(interfaceKeyBytes(key), bytes);
     }
-    const { count, keys } = map.entriesSync();
-    for (let index = 0; index < count; index++) {
-      const bytes = keys.subarray(index * INTERFACE_KEY_SIZE, (index + 1) * INTERFACE_KEY_SIZE);
-      const key = readInterfaceKey(viewOf(bytes), 0);
-      if (!wanted.has(`${String(key.ifindex)}/${String(key.vlan)}`)) map.delete(bytes);
-    }
+    for (const { key } of before.values()) map.delete(interfaceKeyBytes(key));
   }
 
   /** Puts the programs onto an interface; again is harmless. */
@@ -352,24 +296,33 @@ export class Datapath {
     detachInterface(this.namespace, this.directory, ifindex);
   }
 
-  /** Interfaces that have link pins of ours. */
+  /** Interfaces that have programs of ours: pinned links, clsact filters. */
   attachedInterfaces(): number[] {
-    return pinnedInterfaces(this.directory);
+    const seen = this.namespace.interfaces().filter(({ index }) => attachedSides(this.namespace, index).length > 0);
+    return [...new Set([...pinnedInterfaces(this.directory), ...seen.map(({ index }) => index)])];
   }
 
-  /** Begins to read events; the returned function reads what is there at once. */
+  /** Begins to read events; the returned function reads what is there at once. The sink must not throw. */
   readEvents(sink: EventSink): () => void {
     const buffer = new ArrayBuffer(1 << 20);
     const view = new DataView(buffer);
+    let delivering = false;
     const deliver = (bytes: number): void => {
-      for (const { offset } of records(buffer, bytes)) {
-        if (view.getUint8(offset) === EventType.sample) sink.sample(readSample(view, offset));
-        else sink.event(readEvent(view, offset));
+      delivering = true;
+      try {
+        for (const { offset } of records(buffer, bytes)) {
+          if (view.getUint8(offset) === EventType.sample) sink.sample(readSample(view, offset));
+          else sink.event(readEvent(view, offset));
+        }
+      } finally {
+        delivering = false;
       }
     };
     const ring = new EventRing(this.tables.map('events'), buffer, deliver);
     this.#ring = ring;
     return () => {
+      // From within a sink: the batch in the buffer is still being read.
+      if (delivering) return;
       for (let bytes = ring.drain(); bytes > 0; bytes = ring.drain()) deliver(bytes);
     };
   }
@@ -379,27 +332,15 @@ export class Datapath {
    * it returns; `onGone` when somebody deleted the device.
    */
   hold(onFrames: (frames: Uint8Array[]) => void, onGone: () => void): void {
-    const buffer = new ArrayBuffer(1 << 20);
-    const device = new HoldDevice({
-      namespace: this.namespace,
-      name: HOLD_DEVICE,
-      queueLength: HOLD_QUEUE,
-      buffer,
-      onFrames: (bytes) => {
-        onFrames(Array.from(records(buffer, bytes), ({ offset, length }) => new Uint8Array(buffer, offset, length)));
-      },
-      onGone: () => {
-        this.#hold = null;
-        this.#change({ holdIfindex: 0 });
-        onGone();
-      },
+    this.#hold?.close();
+    const hold = new Hold(this.namespace, this.#object.program('relatd_hold'), onFrames, () => {
+      hold.close();
+      this.#hold = null;
+      this.#change({ holdIfindex: 0 });
+      onGone();
     });
-    const program = this.#object.program('relatd_hold');
-    const { ifindex } = device;
-    const { namespace } = this;
-    this.#holdLink = attach({ program, namespace, ifindex, side: 'ingress', mode: 'auto', pin: null });
-    this.#hold = device;
-    this.#change({ holdIfindex: ifindex });
+    this.#hold = hold;
+    this.#change({ holdIfindex: hold.ifindex });
   }
 
   get holdDevice(): string | null {
@@ -408,54 +349,21 @@ export class Datapath {
 
   /** Writes frames back: the datapath sends each on from where it was taken. */
   release(frames: readonly Uint8Array[]): void {
-    if (frames.length === 0 || this.#hold === null) return;
-    const total = frames.reduce((bytes, frame) => bytes + ((recordHeader + frame.length + 7) & ~7), 0);
-    const buffer = new Uint8Array(total);
-    const view = new DataView(buffer.buffer);
-    let at = 0;
-    for (const frame of frames) {
-      view.setUint32(at, recordHeader + frame.length, true);
-      buffer.set(frame, at + recordHeader);
-      at += (recordHeader + frame.length + 7) & ~7;
-    }
-    this.#hold.write(buffer);
+    if (frames.length > 0) this.#hold?.release(frames);
   }
 
   /** Stops serving. Programs, links and tables stay pinned and go on; hold.unavailable rules from now on. */
   close(): void {
-    this.#change({ holdIfindex: 0, stopped: boottimeNs() });
-    this.#ring?.close();
-    this.#holdLink?.close();
-    this.#hold?.close();
-    this.tables.close();
-    this.#object.close();
-    this.#lock.close();
+    try {
+      this.#change({ holdIfindex: 0, stopped: boottimeNs() });
+      this.#ring?.close();
+      this.#hold?.close();
+    } finally {
+      this.tables.close();
+      this.#object.close();
+      this.#lock.close();
+    }
   }
-}
-
-/** A program on a hook. */
-export interface HookProgram {
-  readonly id: number;
-  readonly name: string;
-  readonly ours: boolean;
-}
-
-/** The programs on a hook in the order in which packets meet them; empty when the interface is gone. */
-export function chainPrograms(namespace: Namespace, ifindex: number, side: Side): HookProgram[] {
-  try {
-    return query({ namespace, ifindex, side }).programs.map(({ id, name }) => ({ id, name, ours: isOurs(name) }));
-  } catch {
-    return [];
-  }
-}
-
-/** The kernel cuts program names to 15 characters. */
-function isOurs(name: string): boolean {
-  return /^relatd_(ingress|egress|hold)/.test(name);
-}
-
-function portKey(bank: number, protocol: number, port: number): number {
-  return ((bank << 24) | (protocol << 16) | port) >>> 0;
 }
 
 function maxEntries(sizes: Sizes): Record<string, number> {
@@ -471,60 +379,8 @@ function maxEntries(sizes: Sizes): Record<string, number> {
   };
 }
 
-/** Why pinned state cannot be taken over; null when it can or there is none. */
-function layoutTrouble(directory: string): string | null {
-  if (!existsSync(`${directory}/maps/config`)) return null;
-  const tables = Tables.pinned(directory);
-  try {
-    const { layout } = tables.config();
-    if (layout === Limit.layoutVersion) return null;
-    return `the pinned state has layout ${String(layout)}, this version reads ${String(Limit.layoutVersion)}: stop using it with \`relatd down\`, or start with --discard-state (running transfers stall)`;
-  } catch {
-    return 'the pinned state is of another version: remove it with `relatd down`, or start with --discard-state (running transfers stall)';
-  } finally {
-    tables.close();
-  }
-}
-
-function isDead(directory: string): boolean {
-  try {
-    const links = readdirSync(`${directory}/links`);
-    if (links.length === 0 || links.some((link) => linkInterface(`${directory}/links/${link}`) !== 0)) return false;
-    lockDirectory(directory).close();
-    return true;
-  } catch {
-    // Locked, without links (clsact), or going away at this moment: not ours to judge.
-    return false;
-  }
-}
-
-function pinnedInterfaces(directory: string): number[] {
-  if (!existsSync(`${directory}/links`)) return [];
-  const indexes = readdirSync(`${directory}/links`).map((name) => Number.parseInt(name, 10));
-  return [...new Set(indexes)];
-}
-
-function detachInterface(namespace: Namespace, directory: string, ifindex: number): void {
-  for (const side of SIDES) {
-    const pin = linkPin(directory, ifindex, side);
-    try {
-      detach({ namespace, ifindex, side, mode: 'auto', pin });
-    } catch {
-      // The interface is gone, and the hook with it.
-    }
-    if (existsSync(pin)) unlinkSync(pin);
-  }
-}
-
-function removeState(namespace: Namespace, directory: string): string[] {
-  const lines: string[] = [];
-  for (const { index, name } of namespace.interfaces()) {
-    if (!SIDES.some((side) => chainPrograms(namespace, index, side).some(({ ours }) => ours))) continue;
-    detachInterface(namespace, directory, index);
-    lines.push(`detached from ${name}`);
-  }
-  for (const ifindex of pinnedInterfaces(directory)) detachInterface(namespace, directory, ifindex);
-  const pins = removePins(directory);
-  if (pins > 0) lines.push(`removed ${String(pins)} pins`);
-  return lines;
+function interfaceKeyBytes(key: InterfaceKeyRecord): Uint8Array {
+  const bytes = new Uint8Array(INTERFACE_KEY_SIZE);
+  writeInterfaceKey(viewOf(bytes), 0, key);
+  return bytes;
 }

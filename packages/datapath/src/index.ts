@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The typed face of the addon and of the BPF object: nothing else touches them. */
-export {
-  Datapath,
-  LayoutError,
-  chainPrograms,
-  type HookProgram,
-  type AttachSettings,
-  type EventSink,
-  type PortAssignments,
-  type Settings,
-  type Sizes,
-} from './datapath.js';
+export type { PortAssignments } from './assignmentBanks.js';
+export { attachedMode, chainPrograms, type HookProgram } from './chain.js';
+export { Datapath, type AttachSettings, type EventSink, type Settings, type Sizes } from './datapath.js';
 export { readHeldFrame, TCP_FLAG, type TcpFrame } from './frame.js';
+export { LayoutError } from './pinnedState.js';
 export { pinDirectory } from './pins.js';
 export { requestOf } from './requests.js';
 export { Tables, type AssignmentName, type FlowEntry, type TableFill } from './tables.js';

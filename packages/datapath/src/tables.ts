@@ -8,17 +8,23 @@ import {
   readAssignment,
   readAssignmentPort,
   FLOW_SIZE,
+  INTERFACE_KEY_SIZE,
+  INTERFACE_SIZE,
   TUPLE_SIZE,
   readAssignmentName,
   readConfig,
   readExpect,
   readFlow,
+  readInterface,
+  readInterfaceKey,
   readStream,
   readTotals,
   readTuple,
   type ConfigRecord,
   type ExpectRecord,
   type FlowRecord,
+  type InterfaceKeyRecord,
+  type InterfaceRecord,
   type StreamRecord,
   type TotalsRecord,
   type TupleRecord,
@@ -62,6 +68,8 @@ const TABLES = {
 } as const;
 
 export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+export const interfaceId = ({ ifindex, vlan }: InterfaceKeyRecord): string => `${String(ifindex)}/${String(vlan)}`;
 
 export function numberKey(value: number): Uint8Array {
   const key = new Uint8Array(4);
@@ -147,6 +155,19 @@ export class Tables {
       if (expectation.live !== 0n) records.push(expectation);
     }
     return records;
+  }
+
+  /** What the datapath knows of interfaces, by `ifindex/vlan`. */
+  interfaces(): Map<string, InterfaceRecord & { readonly key: InterfaceKeyRecord }> {
+    const { count, keys, values } = this.map('interfaces').entriesSync();
+    const keyView = viewOf(keys);
+    const valueView = viewOf(values);
+    const found = new Map<string, InterfaceRecord & { readonly key: InterfaceKeyRecord }>();
+    for (let index = 0; index < count; index++) {
+      const key = readInterfaceKey(keyView, index * INTERFACE_KEY_SIZE);
+      found.set(interfaceId(key), { ...readInterface(valueView, index * INTERFACE_SIZE), key });
+    }
+    return found;
   }
 
   /** Packets and refusals by reason, summed over CPUs. */
