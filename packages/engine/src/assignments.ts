@@ -7,7 +7,7 @@ import {
   type GuardRecord,
   type PortAssignments,
 } from '@relatd/datapath';
-import type { Prefix, Protocol } from '@relatd/model';
+import { RelatdError, type Prefix, type Protocol } from '@relatd/model';
 
 /** IP protocol numbers. */
 export const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17 };
@@ -33,23 +33,39 @@ export class AssignmentIds {
     return this.#names.get(id) ?? { name: `#${String(id)}`, helper: 'unknown' };
   }
 
-  /** The number of a name, a new one if needed; `inUse` are numbers that flows still refer to. */
-  number(
-    wanted: AssignmentName,
+  /**
+   * Numbers for all assignments. A name that has one keeps it; a new name takes one that was never used, or else that of
+   * a name that is neither asked for nor in `inUse`, to which flows still refer.
+   */
+  assign<Named extends AssignmentName>(
+    wanted: readonly Named[],
     inUse: ReadonlySet<number>,
     write: (id: number, name: AssignmentName) => void,
-  ): number {
-    for (const [id, { name, helper }] of this.#names) if (name === wanted.name && helper === wanted.helper) return id;
-    for (let id = 0; id < Limit.assignments; id++) {
-      if (this.#names.has(id) && inUse.has(id)) continue;
-      if (this.#names.has(id) && this.#names.size < Limit.assignments) continue;
-      this.#names.set(id, wanted);
-      write(id, wanted);
-      return id;
+  ): Map<number, Named> {
+    const byName = new Map([...this.#names].map(([id, name]) => [nameKey(name), id]));
+    const kept = new Set(wanted.flatMap((one) => byName.get(nameKey(one)) ?? []));
+    const all = Array.from({ length: Limit.assignments }, (_, id) => id);
+    const free = [
+      ...all.filter((id) => !this.#names.has(id)),
+      ...all.filter((id) => this.#names.has(id) && !inUse.has(id) && !kept.has(id)),
+    ].values();
+    const assigned = new Map<number, Named>();
+    for (const one of wanted) {
+      let id = byName.get(nameKey(one));
+      if (id === undefined) {
+        id = free.next().value;
+        if (id === undefined) throw RelatdError.of('TABLE_FULL', 'assignments', Limit.assignments);
+        const { name, helper } = one;
+        this.#names.set(id, { name, helper });
+        write(id, { name, helper });
+      }
+      assigned.set(id, one);
     }
-    throw new Error(`more than ${String(Limit.assignments)} assignments`);
+    return assigned;
   }
 }
+
+const nameKey = ({ name, helper }: AssignmentName): string => `${helper} ${name}`;
 
 /** The netmask of a prefix in its 16 byte form. */
 export function prefixMask(prefix: Prefix): Uint8Array {

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Assignment } from '@relatd/config';
-import {
-  Direction,
-  RequestOp,
-  TCP_FLAG,
-  requestOf,
-  tupleOf,
-  type RequestRecord,
-  type TupleRecord,
-} from '@relatd/datapath';
+import { Direction, RequestOp, TCP_FLAG, requestOf, sortTuple, tupleOf, type TupleRecord } from '@relatd/datapath';
 import type { Announce, Fact, Parser } from '@relatd/helpers';
 import { REASONS, type FlowDetail, type Reason } from '@relatd/model';
-import { judge, type Verdict } from './policy.js';
+import { AnnouncedBytes } from './announcedBytes.js';
 import { PROTOCOL_NUMBER } from './assignments.js';
-import { SegmentQueue, sequenceDistance, type Segment } from './segments.js';
+import { emptyOutcome, type Outcome, type Pending } from './outcome.js';
+import { judge } from './policy.js';
+import { SegmentQueue, sequenceDistance, type Budget, type Segment } from './segments.js';
 
 export type DirectionName = 'original' | 'reply';
 
@@ -22,32 +16,13 @@ export interface DetailBox {
   detail: FlowDetail | null;
 }
 
-/** A request to the datapath and what to do with its answer. */
-export interface Pending {
-  readonly request: RequestRecord;
-  readonly answered?: (answer: RequestRecord) => void;
-}
-
-/** An announcement that was turned down. */
-export interface Refusal {
-  readonly connection: ControlConnection;
-  readonly expect: Verdict['expect'] | null;
-  readonly reason: Reason;
-}
-
-/** What comes of a batch of segments, in the order in which it must happen: requests first, then frames go on. */
-export interface Outcome {
-  readonly requests: Pending[];
-  readonly refusals: Refusal[];
-  readonly frames: Uint8Array[];
-}
-
 /** A segment of a control connection as it reaches the control plane. */
 export interface ControlSegment {
   readonly direction: DirectionName;
   readonly seq: number;
   readonly flags: number;
   readonly urgent: number;
+  /** Of a held frame: a view into it. */
   readonly payload: Uint8Array;
   readonly intact: boolean;
   /** The held frame, to be released; null for a sample, which is gone already. */
@@ -60,149 +35,190 @@ export interface ConnectionOptions {
   /** From its opener. */
   readonly tuple: TupleRecord;
   readonly translated: boolean;
+  /** By which the datapath knows the assignment. */
+  readonly assignmentId: number;
   readonly assignment: Assignment;
   readonly parser: Parser;
   /** Next sequence number of each direction. */
   readonly next: Readonly<Record<DirectionName, number>>;
+  /** What all connections together may keep waiting. */
+  readonly budget?: Budget;
   /** Remembers what an expectation is for. */
   readonly expected: (id: bigint, box: DetailBox) => void;
+  /** A fault of ours. The connection is given up, what it says goes on. */
+  readonly failed: (error: unknown) => void;
 }
 
 /** Telnet's Interpret Process and Data Mark, RFC 854: what an honest FTP client sends as urgent data (RFC 959, 4.1.3). */
 const URGENT_BYTES = new Set([0xff, 0xf4, 0xf2]);
-/** Bytes behind the read position that are kept to recognise a rewritten announcement. */
-const MEMORY = 4096;
 
-type Carrier = ControlSegment;
-
-/** One direction: its queue, where the parser's offsets are in sequence space, and its last bytes. */
+/** One direction: its queue, where the parser's offsets are in sequence space, and its last announcement. */
 interface Side {
-  readonly queue: SegmentQueue<Carrier>;
+  readonly queue: SegmentQueue<ControlSegment>;
   /** Sequence number of the parser's offset 0. */
   base: number;
-  memory: Uint8Array;
-  announced: { readonly start: number; readonly end: number } | null;
+  readonly announced: AnnouncedBytes;
+}
+
+/** The last announcement's expectation: asked for, and in place once `answer` is there. */
+interface Current {
+  readonly pending: Pending;
+  answer: { readonly id: bigint; readonly slot: number } | null;
 }
 
 /** A control connection in the control plane: both streams in order, into the helper's parser, out come requests. */
 export class ControlConnection {
   readonly id: bigint;
   readonly tuple: TupleRecord;
+  /** Whether the sorted key of its tuple begins with the other end. */
+  readonly openerIsSecond: boolean;
   readonly translated: boolean;
-  readonly parser: Parser;
+  readonly assignmentId: number;
   assignment: Assignment;
-  /** Why it is no longer parsed; null while it is. */
-  distrusted: Reason | null = null;
   /** What the last announcement is for. */
   box: DetailBox = { detail: null };
+  readonly #parser: Parser;
   readonly #sides: Readonly<Record<DirectionName, Side>>;
-  readonly #expected: ConnectionOptions['expected'];
-  #current: { readonly id: bigint; readonly slot: number } | null = null;
-  #outcome: Outcome = { requests: [], refusals: [], frames: [] };
+  readonly #options: ConnectionOptions;
+  #distrusted: Reason | null = null;
+  #current: Current | null = null;
+  #outcome: Outcome = emptyOutcome();
 
-  constructor({ id, tuple, translated, assignment, parser, next, expected }: ConnectionOptions) {
-    this.id = id;
-    this.tuple = tuple;
-    this.translated = translated;
-    this.assignment = assignment;
-    this.parser = parser;
-    this.#expected = expected;
-    this.#sides = { original: this.#side('original', next.original), reply: this.#side('reply', next.reply) };
+  constructor(options: ConnectionOptions) {
+    this.id = options.id;
+    this.tuple = options.tuple;
+    this.openerIsSecond = sortTuple(options.tuple).swapped;
+    this.translated = options.translated;
+    this.assignmentId = options.assignmentId;
+    this.assignment = options.assignment;
+    this.#parser = options.parser;
+    this.#options = options;
+    this.#sides = { original: this.#side('original'), reply: this.#side('reply') };
   }
 
-  #side(direction: DirectionName, next: number): Side {
-    const queue = new SegmentQueue<Carrier>(next, {
-      read: (bytes, segment) => {
-        this.#read(direction, bytes, segment);
+  #side(direction: DirectionName): Side {
+    const next = this.#options.next[direction];
+    const queue = new SegmentQueue<ControlSegment>(
+      next,
+      {
+        read: (bytes, segment) => {
+          this.#read(direction, bytes, segment);
+        },
+        again: ({ seq, payload }, old) => {
+          if (this.#distrusted !== null || !this.#sides[direction].announced.contradicts(seq, payload, old)) return;
+          this.#withdraw('rewritten');
+          this.#distrust('rewritten');
+        },
+        release: ({ carrier }) => {
+          if (carrier.frame !== null) this.#outcome.frames.push(carrier.frame);
+        },
+        keep: ({ seq, carrier }) => {
+          const kept = keep(carrier);
+          return { seq, payload: kept.payload, carrier: kept };
+        },
       },
-      again: (segment, old) => {
-        this.#again(direction, segment, old);
-      },
-      release: ({ carrier }) => {
-        if (carrier.frame !== null) this.#outcome.frames.push(carrier.frame);
-      },
-      keep: ({ seq, carrier }) => {
-        const payload = carrier.payload.slice();
-        return { seq, payload, carrier: { ...carrier, payload, frame: carrier.frame?.slice() ?? null } };
-      },
-      // A frame that is not released is lost to its connection, which will repeat it.
-      drop: () => undefined,
-    });
-    return { queue, base: next, memory: new Uint8Array(0), announced: null };
+      this.#options.budget,
+    );
+    return { queue, base: next, announced: new AnnouncedBytes() };
   }
 
-  /** Takes a segment; what comes of it is added to `outcome`. */
-  push(segment: ControlSegment, outcome: Outcome): void {
-    this.#outcome = outcome;
-    if (this.distrusted !== null || !segment.intact) {
-      // A receiver throws away what has a wrong checksum: so must we, but it is not ours to stop.
-      if (segment.frame !== null) outcome.frames.push(segment.frame);
-      return;
-    }
-    this.#sides[segment.direction].queue.push({ seq: segment.seq, payload: segment.payload, carrier: segment });
+  /** Why it is no longer parsed; null while it is. */
+  get distrusted(): Reason | null {
+    return this.#distrusted;
   }
 
-  /** Bytes of a direction went on unseen, up to `next`: the parser starts again at a line. */
-  skip(direction: DirectionName, next: number, outcome: Outcome): void {
-    this.#outcome = outcome;
-    const side = this.#sides[direction];
-    const unseen = sequenceDistance(next, side.queue.next);
-    if (unseen > 0) {
-      side.base = (side.base + unseen) >>> 0;
-      side.memory = new Uint8Array(0);
-      side.announced = null;
-      if (this.distrusted === null) this.parser.resync(direction);
-    }
-    side.queue.skip(next);
+  /** Whether the dialogue was found to be the helper's protocol. */
+  get recognised(): boolean {
+    return this.#parser.recognised;
   }
 
-  /** Where a direction stands, for comparing with the datapath. */
+  /** Sequence number of the next byte to be read. */
   next(direction: DirectionName): number {
     return this.#sides[direction].queue.next;
   }
 
-  #read(direction: DirectionName, bytes: Uint8Array, { carrier }: Segment<Carrier>): void {
-    if (this.distrusted !== null) return;
-    if (carrier.flags & TCP_FLAG.urg && !this.#urgentIsTelnet(carrier)) {
+  /** Whether segments wait behind a gap. */
+  get waits(): boolean {
+    return this.#sides.original.queue.waiting > 0 || this.#sides.reply.queue.waiting > 0;
+  }
+
+  /** Takes a segment; what comes of it is added to `outcome`. */
+  push(segment: ControlSegment, outcome: Outcome): void {
+    if (this.#distrusted !== null || !segment.intact) {
+      // A receiver throws away what has a wrong checksum: so must we, but it is not ours to stop.
+      if (segment.frame !== null) outcome.frames.push(segment.frame);
+      return;
+    }
+    this.#outcome = outcome;
+    this.#sides[segment.direction].queue.push({ seq: segment.seq, payload: segment.payload, carrier: segment });
+    this.#settle();
+  }
+
+  /**
+   * Bytes of a direction that are not here went on unseen, up to `upTo`. The parser goes on behind each hole, as at the
+   * beginning of a line: segments of such dialogues end with one, and who can write a line in two halves can write
+   * it in one.
+   */
+  skip(direction: DirectionName, upTo: number, outcome: Outcome): void {
+    this.#outcome = outcome;
+    const side = this.#sides[direction];
+    const { queue } = side;
+    while (sequenceDistance(upTo, queue.next) > 0) {
+      const { gapEnd } = queue;
+      const next = gapEnd !== null && sequenceDistance(gapEnd, upTo) < 0 ? gapEnd : upTo;
+      side.base = (side.base + sequenceDistance(next, queue.next)) >>> 0;
+      side.announced.interrupt();
+      if (this.#distrusted === null) this.#parser.resync(direction, { lineStart: true });
+      queue.skip(next);
+    }
+    this.#settle();
+  }
+
+  /** It is not parsed any more, and the datapath has to be told. What waits goes on. */
+  giveUp(reason: Reason, outcome: Outcome): void {
+    this.#outcome = outcome;
+    this.#distrust(reason);
+    this.#settle();
+  }
+
+  /** The datapath does not trust it any more. What waits goes on. */
+  abandoned(reason: Reason, outcome: Outcome): void {
+    this.#outcome = outcome;
+    this.#distrusted ??= reason;
+    this.#settle();
+  }
+
+  /** It is over. */
+  close(): void {
+    this.#sides.original.queue.forget();
+    this.#sides.reply.queue.forget();
+  }
+
+  /** Nothing waits for a connection that is not followed. Only now, so that frames go on in stream order. */
+  #settle(): void {
+    if (this.#distrusted === null) return;
+    this.#sides.original.queue.flush();
+    this.#sides.reply.queue.flush();
+  }
+
+  #read(direction: DirectionName, bytes: Uint8Array, { seq, payload, carrier }: Segment<ControlSegment>): void {
+    if (this.#distrusted !== null) return;
+    if (carrier.flags & TCP_FLAG.urg && !urgentIsTelnet(carrier)) {
       this.#distrust('urgent');
       return;
     }
-    const side = this.#sides[direction];
-    side.memory = remember(side.memory, bytes);
-    for (const fact of this.parser.feed(direction, bytes)) {
-      this.#take(fact);
-      // The parser has given up, or the connection is left alone: later facts of these bytes do not count.
-      if (this.#isOver()) return;
-    }
-  }
-
-  #isOver(): boolean {
-    return this.distrusted !== null;
-  }
-
-  /** The byte before the urgent pointer and the one at it (RFC 6093, 2.1: both readings are in use). */
-  #urgentIsTelnet({ urgent, payload }: ControlSegment): boolean {
-    const bytes = [payload[urgent - 1], payload[urgent]].filter((byte) => byte !== undefined);
-    return bytes.length > 0 && bytes.some((byte) => URGENT_BYTES.has(byte));
-  }
-
-  /** Payload that was read before: an announcement in it must still be the same. */
-  #again(direction: DirectionName, { seq, payload }: Segment<Carrier>, old: number): void {
-    const side = this.#sides[direction];
-    if (side.announced === null) return;
-    const known = side.memory;
-    // Sequence number of memory's first byte: what was read ends at `next`, or before it within this very push.
-    const first = (side.queue.next - known.length) >>> 0;
-    const { start, end } = side.announced;
-    for (let index = 0; index < old; index++) {
-      const at = (seq + index) >>> 0;
-      if (sequenceDistance(at, start) < 0 || sequenceDistance(at, end) >= 0) continue;
-      const offset = sequenceDistance(at, first);
-      if (offset >= 0 && offset < known.length && known[offset] !== payload[index]) {
-        this.#withdraw('rewritten');
-        this.#distrust('rewritten');
-        return;
+    const { announced } = this.#sides[direction];
+    try {
+      announced.begin(bytes, (seq + payload.length - bytes.length) >>> 0);
+      for (const fact of this.#parser.feed(direction, bytes)) {
+        this.#take(fact);
+        // Given up: later facts of these bytes do not count.
+        if (this.distrusted !== null) break;
       }
+      announced.finish();
+    } catch (error) {
+      this.#options.failed(error);
+      this.#distrust('gap');
     }
   }
 
@@ -230,64 +246,80 @@ export class ControlConnection {
   }
 
   #announce(fact: Announce): void {
-    const side = this.#sides[fact.direction];
+    // Also where it is turned down: what follows is then about nothing.
+    const box: DetailBox = { detail: fact.detail };
+    this.box = box;
+    this.#current = null;
     const verdict = judge(fact, this, this.assignment);
     if (verdict.refused !== null) {
       this.#outcome.refusals.push({ connection: this, expect: verdict.expect, reason: verdict.refused });
       return;
     }
-    const start = (side.base + fact.start) >>> 0;
-    const end = (side.base + fact.end) >>> 0;
+    const { base, announced } = this.#sides[fact.direction];
+    const start = (base + fact.start) >>> 0;
+    const end = (base + fact.end) >>> 0;
     const direction = Direction[fact.direction];
-    const box: DetailBox = { detail: fact.detail };
-    side.announced = { start, end };
-    this.box = box;
-    this.#outcome.requests.push(
-      {
-        request: requestOf({
-          op: RequestOp.expect,
-          master: this.tuple,
-          direction,
-          limit: this.assignment.limits.perMaster,
-          timeout: BigInt(this.assignment.limits.expectation) * 1_000_000n,
-          mark: this.assignment.mark,
-          tuple: tupleOf({ ...verdict.expect, protocol: PROTOCOL_NUMBER[fact.protocol], zone: this.tuple.zone }),
-        }),
-        answered: (answer) => {
-          if (REASONS[answer.result] !== 'none') return;
-          this.#current = { id: answer.id, slot: answer.slot };
-          this.#expected(answer.id, box);
-        },
+    announced.announce(start, end);
+    const pending: Pending = {
+      request: requestOf({
+        op: RequestOp.expect,
+        master: this.tuple,
+        direction,
+        limit: this.assignment.limits.perMaster,
+        timeout: BigInt(this.assignment.limits.expectation) * 1_000_000n,
+        mark: this.assignment.mark,
+        tuple: tupleOf({ ...verdict.expect, protocol: PROTOCOL_NUMBER[fact.protocol], zone: this.tuple.zone }),
+      }),
+      answered: ({ id, slot, result }) => {
+        if (REASONS[result] !== 'none') return;
+        current.answer = { id, slot };
+        this.#options.expected(id, box);
       },
-      { request: requestOf({ op: RequestOp.watch, master: this.tuple, direction, start, end }) },
-    );
+    };
+    const current: Current = { pending, answer: null };
+    this.#current = current;
+    const watch = requestOf({ op: RequestOp.watch, master: this.tuple, direction, start, end });
+    this.#outcome.requests.push(pending, { request: watch });
   }
 
   #withdraw(reason: Reason): void {
-    if (this.#current === null) return;
-    const { id, slot } = this.#current;
+    const current = this.#current;
+    if (current === null) return;
     this.#current = null;
-    this.#outcome.requests.push({
-      request: requestOf({ op: RequestOp.unexpect, id, slot, reason: REASONS.indexOf(reason) }),
-    });
+    const { requests } = this.#outcome;
+    if (current.answer !== null) {
+      const { id, slot } = current.answer;
+      const why = REASONS.indexOf(reason);
+      requests.push({ request: requestOf({ op: RequestOp.unexpect, id, slot, reason: why }) });
+      return;
+    }
+    // It stands in this very batch: nobody has asked for it yet. Or it was refused.
+    const unsent = requests.indexOf(current.pending);
+    if (unsent >= 0) requests.splice(unsent, 1);
   }
 
   #distrust(reason: Reason): void {
-    if (this.distrusted !== null) return;
-    this.distrusted = reason;
-    this.#outcome.requests.push({
-      request: requestOf({ op: RequestOp.trust, master: this.tuple, reason: REASONS.indexOf(reason) }),
-    });
-    this.#sides.original.queue.flush();
-    this.#sides.reply.queue.flush();
+    if (this.#distrusted !== null) return;
+    this.#distrusted = reason;
+    this.#outcome.requests.push({ request: trustRequest(this.tuple, reason) });
   }
 }
 
-function remember(memory: Uint8Array, bytes: Uint8Array): Uint8Array {
-  if (bytes.length >= MEMORY) return bytes.slice(-MEMORY);
-  const kept = memory.subarray(Math.max(0, memory.length + bytes.length - MEMORY));
-  const joined = new Uint8Array(kept.length + bytes.length);
-  joined.set(kept);
-  joined.set(bytes, kept.length);
-  return joined;
+/** Says that a dialogue is the helper's protocol (`none`), or why it is no longer parsed. */
+export function trustRequest(master: TupleRecord, reason: Reason): Pending['request'] {
+  return requestOf({ op: RequestOp.trust, master, reason: REASONS.indexOf(reason) });
+}
+
+/** The byte before the urgent pointer and the one at it (RFC 6093, 2.1: both readings are in use). */
+function urgentIsTelnet({ urgent, payload }: ControlSegment): boolean {
+  return [payload[urgent - 1], payload[urgent]].some((byte) => byte !== undefined && URGENT_BYTES.has(byte));
+}
+
+/** A copy that outlives the buffer that frames are read into. */
+function keep(segment: ControlSegment): ControlSegment {
+  const { frame, payload } = segment;
+  if (frame === null) return { ...segment, payload: payload.slice() };
+  const kept = frame.slice();
+  const offset = payload.byteOffset - frame.byteOffset;
+  return { ...segment, frame: kept, payload: kept.subarray(offset, offset + payload.length) };
 }

@@ -8,7 +8,6 @@ import {
   readHeldFrame,
   requestOf,
   sortTuple,
-  tupleBytes,
   tupleId,
   type Datapath,
   type EventRecord,
@@ -18,25 +17,33 @@ import {
   type TupleRecord,
 } from '@relatd/datapath';
 import type { Helper } from '@relatd/helpers';
-import { REASONS, type Reason } from '@relatd/model';
+import { reasonOf } from '@relatd/model';
 import {
   ControlConnection,
+  trustRequest,
   type ControlSegment,
   type DetailBox,
   type DirectionName,
-  type Outcome,
 } from './connection.js';
-import { openerTuple, reasonOf } from './convert.js';
-import { sequenceDistance } from './segments.js';
+import { openerTuple } from './convert.js';
+import { emptyOutcome, type Outcome, type Refusal } from './outcome.js';
+import { Budget, sequenceDistance } from './segments.js';
+
+/** What the control connections need of the datapath. */
+export type ConnectionsDatapath = Pick<Datapath, 'request' | 'release' | 'started'> & {
+  readonly tables: Pick<Datapath['tables'], 'flow' | 'flows' | 'stream'>;
+};
 
 /** What the control connections need from the rest of the engine. */
 export interface ConnectionsContext {
-  readonly datapath: Datapath;
+  readonly datapath: ConnectionsDatapath;
   /** The assignment of a number; null when it is no longer configured. */
   assignment(id: number): Assignment | null;
   helper(name: string): Helper | null;
   /** An announcement was turned down. */
-  refused(connection: ControlConnection, expect: Outcome['refusals'][number]['expect'], reason: Reason): void;
+  refused(refusal: Refusal): void;
+  /** A fault of ours: what it concerns goes on unparsed. */
+  failed(error: unknown): void;
 }
 
 const DIRECTIONS: readonly DirectionName[] = ['original', 'reply'];
@@ -47,6 +54,9 @@ export class Connections {
   readonly #byTuple = new Map<string, ControlConnection>();
   readonly #byId = new Map<bigint, ControlConnection>();
   readonly #boxes = new Map<bigint, DetailBox>();
+  /** Those whose samples wait for something that may still be on its way. */
+  readonly #behind = new Set<ControlConnection>();
+  readonly #budget = new Budget();
 
   constructor(context: ConnectionsContext) {
     this.#context = context;
@@ -67,40 +77,60 @@ export class Connections {
     return box;
   }
 
+  /** An expectation was given back under another id: it is for what its master's last announcement is for. */
+  gaveBack(expectation: bigint, master: bigint): void {
+    const box = this.#byId.get(master)?.box;
+    if (box !== undefined) this.#boxes.set(expectation, box);
+  }
+
   /** Judges a batch of held frames: expectations go in first, then the frames go on. */
   frames(frames: readonly Uint8Array[]): void {
-    const outcome: Outcome = { requests: [], refusals: [], frames: [] };
+    const outcome = emptyOutcome();
     for (const frame of frames) {
-      const segment = readHeldFrame(frame);
-      if (segment === null) continue;
-      const { connection, direction } = this.#find(segment.tuple, outcome);
-      // A flow that is gone: the datapath has nowhere to send the frame, and its sender repeats it.
-      if (connection === null) outcome.frames.push(frame);
-      else this.#push(connection, { ...segment, direction, frame }, outcome);
+      try {
+        this.#judge(frame, outcome);
+      } catch (error) {
+        this.#context.failed(error);
+        outcome.frames.push(frame);
+      }
     }
     this.#commit(outcome);
   }
 
+  #judge(frame: Uint8Array, outcome: Outcome): void {
+    const segment = readHeldFrame(frame);
+    const found = segment === null ? null : this.#find({ ...segment, held: true }, outcome);
+    // Not readable, or of a flow that is gone: the datapath knows better what to do with it.
+    if (segment === null || found === null) outcome.frames.push(frame);
+    else this.#push(found.connection, { ...segment, direction: found.direction, frame }, outcome);
+  }
+
   /** A payload that went on unjudged is still read, so that the dialogue can be followed. */
-  sample(sample: SampleRecord): void {
-    const outcome: Outcome = { requests: [], refusals: [], frames: [] };
-    const { connection, direction } = this.#find(sample.tuple, outcome);
-    if (connection !== null && sample.length <= sample.data.length) {
-      const payload = sample.data.subarray(0, sample.length);
-      const { seq, tcpFlags: flags } = sample;
+  sample({ tuple, seq, tcpFlags: flags, length, data }: SampleRecord): void {
+    if (length > data.length) return;
+    const outcome = emptyOutcome();
+    const found = this.#find({ tuple, seq, held: false }, outcome);
+    if (found !== null) {
+      const { connection, direction } = found;
+      const payload = data.subarray(0, length);
       this.#push(connection, { direction, seq, flags, urgent: 0, payload, intact: true, frame: null }, outcome);
     }
     this.#commit(outcome);
   }
 
-  /** A control connection began. */
+  /**
+   * A control connection began. Its event tells where its streams begin: what has gone on meanwhile comes as samples, even if
+   * nobody was here then, and what does not come is seen as a gap.
+   */
   began(event: EventRecord): void {
-    this.#adopt({ key: sortTuple(event.tuple).key, flow: event.flow }, null);
+    this.#adopt({ key: sortTuple(event.tuple).key, flow: event.flow }, true, emptyOutcome());
   }
 
   ended(id: bigint): void {
     const connection = this.#byId.get(id);
     if (connection === undefined) return;
+    connection.close();
+    this.#behind.delete(connection);
     this.#byId.delete(id);
     const key = tupleId(sortTuple(connection.tuple).key);
     if (this.#byTuple.get(key) === connection) this.#byTuple.delete(key);
@@ -108,73 +138,136 @@ export class Connections {
 
   /** The datapath no longer trusts a connection. */
   distrusted(id: bigint, reason: number): void {
-    const connection = this.#byId.get(id);
-    if (connection !== undefined) connection.distrusted ??= reasonOf(reason);
+    const outcome = emptyOutcome();
+    this.#byId.get(id)?.abandoned(reasonOf(reason), outcome);
+    this.#commit(outcome);
   }
 
   /** Held packets of a connection waited too long, but we are here again: hold its packets as before. */
   attend(tuple: TupleRecord): void {
-    this.#context.datapath.request(attendRequests(tuple));
+    this.#context.datapath.request(
+      [0, 1].map((direction) => requestOf({ op: RequestOp.attend, master: tuple, direction })),
+    );
   }
 
-  /** Forgets what the tables no longer have: the event of its end may have been lost. */
-  prune(flows: ReadonlySet<bigint>, expectations: ReadonlySet<bigint>): void {
-    for (const id of this.#byId.keys()) if (!flows.has(id)) this.ended(id);
-    for (const id of this.#boxes.keys()) if (!expectations.has(id)) this.#boxes.delete(id);
+  /** Assignments changed: announcements are judged by the new ones; of one that is gone, as before. */
+  reassign(): void {
+    for (const connection of this.#byId.values())
+      connection.assignment = this.#context.assignment(connection.assignmentId) ?? connection.assignment;
   }
 
-  /** Takes over what a daemon before us left. */
+  /** Goes on behind what went by unseen and did not come after all. */
+  catchUp(): void {
+    const outcome = emptyOutcome();
+    for (const connection of this.#behind) {
+      const entry = this.#context.datapath.tables.flow(connection.tuple);
+      if (entry?.flow.id === connection.id)
+        for (const direction of DIRECTIONS) skipUnseen(connection, direction, entry, outcome);
+    }
+    this.#behind.clear();
+    this.#commit(outcome);
+  }
+
+  /** The connections and expectations known now, to be compared with tables that are read later. */
+  known(): { connections: bigint[]; boxes: bigint[] } {
+    return { connections: [...this.#byId.keys()], boxes: [...this.#boxes.keys()] };
+  }
+
+  /** Forgets those of `known` that the tables no longer have: the event of their end may have been lost. */
+  prune(known: ReturnType<Connections['known']>, flows: ReadonlySet<bigint>, expectations: ReadonlySet<bigint>): void {
+    for (const id of known.connections) if (!flows.has(id)) this.ended(id);
+    for (const id of known.boxes) if (!expectations.has(id)) this.#boxes.delete(id);
+  }
+
+  /** Takes over what the tables have and is not known: left by a daemon before us, or its event was lost. */
   async adoptAll(): Promise<number> {
-    const entries = await this.#context.datapath.tables.flows();
+    const { tables } = this.#context.datapath;
     let count = 0;
-    for (const entry of entries) {
-      if (entry.flow.kind !== FlowKind.control || entry.flow.ended !== 0) continue;
-      if (this.#adopt(entry, this.#context.datapath.tables.stream(entry.flow.id)) !== null) count++;
+    for (const entry of await tables.flows()) {
+      const { flow } = entry;
+      if (flow.kind !== FlowKind.control || flow.ended !== 0) continue;
+      const known = this.#byId.get(flow.id);
+      const stream = tables.stream(flow.id);
+      const outcome = emptyOutcome();
+      if (known === undefined) {
+        if (this.#adopt(entry, this.#wasFollowed(entry, stream), outcome) !== null) count++;
+      } else if (flow.trust !== 0) known.abandoned(reasonOf(flow.trust), outcome);
+      this.#commit(outcome);
+      if (needsAttention(stream)) this.attend(openerTuple(entry));
     }
     return count;
   }
 
   #commit({ requests, refusals, frames }: Outcome): void {
-    const answers = this.#context.datapath.request(requests.map(({ request }) => request));
-    answers.forEach((answer, index) => requests[index]?.answered?.(answer));
-    for (const { connection, expect, reason } of refusals) this.#context.refused(connection, expect, reason);
-    this.#context.datapath.release(frames);
+    const { datapath } = this.#context;
+    try {
+      const answers = datapath.request(requests.map(({ request }) => request));
+      for (const [index, answer] of answers.entries()) requests[index]?.answered?.(answer);
+      for (const refusal of refusals) this.#context.refused(refusal);
+    } catch (error) {
+      this.#context.failed(error);
+    }
+    // Whatever happened: a frame that does not go on stops its connection.
+    try {
+      datapath.release(frames);
+    } catch (error) {
+      this.#context.failed(error);
+    }
   }
 
   #push(connection: ControlConnection, segment: ControlSegment, outcome: Outcome): void {
-    const { direction, seq } = segment;
-    if (connection.distrusted === null && sequenceDistance(seq, connection.next(direction)) > 0) {
-      // A gap. If the datapath is ahead of us, bytes went on unseen and will not come: go on behind them.
-      const entry = this.#context.datapath.tables.flow(connection.tuple);
-      const next = entry?.flow.side[direction === 'original' ? 0 : 1]?.next;
-      if (next !== undefined && sequenceDistance(next, connection.next(direction)) > 0)
-        connection.skip(direction, next, outcome);
-    }
-    const wasRecognised = connection.parser.recognised;
+    const wasRecognised = connection.recognised;
     connection.push(segment, outcome);
-    if (connection.parser.recognised && !wasRecognised)
-      outcome.requests.push({ request: requestOf({ op: RequestOp.trust, master: connection.tuple, reason: 0 }) });
+    // What the sample lacks may be in the hold device, to be read next.
+    if (segment.frame === null && connection.waits) this.#behind.add(connection);
+    if (connection.recognised && !wasRecognised)
+      outcome.requests.push({ request: trustRequest(connection.tuple, 'none') });
   }
 
-  #find(tuple: TupleRecord, outcome: Outcome): { connection: ControlConnection | null; direction: DirectionName } {
-    const { key } = sortTuple(tuple);
-    let connection = this.#byTuple.get(tupleId(key)) ?? null;
-    if (connection === null) {
-      const entry = this.#context.datapath.tables.flow(key);
-      if (entry?.flow.kind === FlowKind.control && entry.flow.ended === 0) {
-        connection = this.#adopt(entry, this.#context.datapath.tables.stream(entry.flow.id), outcome);
-      }
+  /** The connection of a segment; null: none that is followed. */
+  #find(
+    { tuple, seq, held }: { tuple: TupleRecord; seq: number; held: boolean },
+    outcome: Outcome,
+  ): { connection: ControlConnection; direction: DirectionName } | null {
+    const { key, swapped } = sortTuple(tuple);
+    const directionIn = (one: ControlConnection): DirectionName =>
+      one.openerIsSecond === swapped ? 'original' : 'reply';
+    const known = this.#byTuple.get(tupleId(key));
+    if (known?.distrusted === null) {
+      const direction = directionIn(known);
+      if (known.next(direction) === seq) return { connection: known, direction };
     }
-    const original =
-      connection !== null && tupleBytes(connection.tuple).every((byte, index) => byte === tupleBytes(tuple)[index]);
-    return { connection, direction: original ? 'original' : 'reply' };
+    // Anything but the next byte: see what the datapath has.
+    const { tables } = this.#context.datapath;
+    const entry = tables.flow(key);
+    if (known !== undefined) {
+      const direction = directionIn(known);
+      if (entry?.flow.id === known.id) {
+        // What was held before this frame has been read. For a sample, see catchUp.
+        if (held && sequenceDistance(seq, known.next(direction)) > 0) skipUnseen(known, direction, entry, outcome);
+        return { connection: known, direction };
+      }
+      // Another connection with the same addresses and ports; the event of the first one's end was lost.
+      this.ended(known.id);
+    }
+    if (entry?.flow.kind !== FlowKind.control || entry.flow.ended !== 0) return null;
+    const stream = tables.stream(entry.flow.id);
+    const connection = this.#adopt(entry, this.#wasFollowed(entry, stream), outcome);
+    if (connection !== null && needsAttention(stream)) this.attend(connection.tuple);
+    return connection === null ? null : { connection, direction: directionIn(connection) };
+  }
+
+  /** Whether everything of a flow that has gone on since its beginning was seen by this daemon. */
+  #wasFollowed({ flow }: FlowEntry, stream: StreamRecord | null): boolean {
+    const skipped = stream?.side.some(({ flags }) => (flags & StreamFlag.skipped) !== 0) ?? false;
+    return flow.created >= this.#context.datapath.started && !skipped;
   }
 
   /**
-   * Begins to parse a flow of the datapath. One that lived before us may be parsed on only if its dialogue was recognised
-   * then, or if none of it has gone by unseen.
+   * Begins to parse a flow of the datapath at what goes on next. If that is not its beginning, its dialogue must have been
+   * recognised before.
    */
-  #adopt(entry: FlowEntry, stream: StreamRecord | null, outcome?: Outcome): ControlConnection | null {
+  #adopt(entry: FlowEntry, fromTheBeginning: boolean, outcome: Outcome): ControlConnection | null {
     const { flow } = entry;
     const known = this.#byId.get(flow.id);
     if (known !== undefined) return known;
@@ -182,35 +275,38 @@ export class Connections {
     const helper = assignment === null ? null : this.#context.helper(assignment.helper);
     if (assignment === null || helper === null) return null;
 
-    const skipped = stream?.side.some(({ flags }) => (flags & StreamFlag.skipped) !== 0) ?? false;
-    const whole = flow.created >= this.#context.datapath.started && !skipped;
-    const recognised = (flow.flags & FlowFlag.recognised) !== 0;
-    const tuple = openerTuple(entry);
+    const parser = helper.create({ adopted: !fromTheBeginning });
+    // As after any hole (see ControlConnection.skip): the next segment begins a line.
+    if (!fromTheBeginning) for (const direction of DIRECTIONS) parser.resync(direction, { lineStart: true });
     const connection = new ControlConnection({
       id: flow.id,
-      tuple,
+      tuple: openerTuple(entry),
       translated: (flow.flags & FlowFlag.translated) !== 0,
+      assignmentId: flow.assignment,
       assignment,
-      parser: helper.create({ adopted: !whole }),
+      parser,
       next: { original: flow.side[0]?.next ?? 0, reply: flow.side[1]?.next ?? 0 },
+      budget: this.#budget,
       expected: (id, box) => this.#boxes.set(id, box),
+      failed: (error) => {
+        this.#context.failed(error);
+      },
     });
-    if (flow.trust !== 0) connection.distrusted = reasonOf(flow.trust);
-    else if (!whole && !recognised) {
-      connection.distrusted = 'gap';
-      const request = requestOf({ op: RequestOp.trust, master: tuple, reason: REASONS.indexOf('gap') });
-      if (outcome === undefined) this.#context.datapath.request([request]);
-      else outcome.requests.push({ request });
-    } else if (!whole) {
-      for (const direction of DIRECTIONS) connection.parser.resync(direction);
-    }
-    if (stream?.side.some(({ flags }) => flags !== 0) === true) this.attend(tuple);
+    if (flow.trust !== 0) connection.abandoned(reasonOf(flow.trust), outcome);
+    else if (!fromTheBeginning && (flow.flags & FlowFlag.recognised) === 0) connection.giveUp('gap', outcome);
     this.#byId.set(flow.id, connection);
     this.#byTuple.set(tupleId(entry.key), connection);
     return connection;
   }
 }
 
-function attendRequests(tuple: TupleRecord): ReturnType<typeof requestOf>[] {
-  return [0, 1].map((direction) => requestOf({ op: RequestOp.attend, master: tuple, direction }));
+/** Goes on where the datapath is, if it is ahead: what lies between went on unseen. */
+function skipUnseen(connection: ControlConnection, direction: DirectionName, entry: FlowEntry, outcome: Outcome): void {
+  const next = entry.flow.side[direction === 'original' ? 0 : 1]?.next;
+  if (next !== undefined) connection.skip(direction, next, outcome);
+}
+
+/** Whether the datapath has given up waiting for us, or let bytes go on. */
+function needsAttention(stream: StreamRecord | null): boolean {
+  return stream?.side.some(({ flags }) => flags !== 0) ?? false;
 }

@@ -12,8 +12,9 @@ import {
   type TupleRecord,
 } from '@relatd/datapath';
 import {
-  REASONS,
   formatAddress,
+  formatMark,
+  reasonOf,
   type ControlFlow,
   type Endpoint,
   type EndpointPattern,
@@ -22,7 +23,6 @@ import {
   type FlowDetail,
   type FlowState,
   type Protocol,
-  type Reason,
   type RelatedFlow,
 } from '@relatd/model';
 
@@ -35,10 +35,6 @@ export interface Names {
 }
 
 const STATES: readonly FlowState[] = ['new', 'new', 'established', 'closing', 'closed'];
-
-export const reasonOf = (number: number): Reason => REASONS[number] ?? 'none';
-
-export const formatMark = (mark: number): string => `0x${mark.toString(16).padStart(8, '0')}`;
 
 /** A boot time as ISO text. Clock steps move what is shown, not what is stored. */
 export function bootTimeToIso(boot: bigint): string {

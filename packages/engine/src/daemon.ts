@@ -1,25 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 import { formatProblem, loadConfig, type Assignment, type Config } from '@relatd/config';
-import { Datapath, FlowKind, HoldPolicy, Namespace, checkSystem, type FlowRecord } from '@relatd/datapath';
+import {
+  Datapath,
+  FlowState,
+  HoldPolicy,
+  Namespace,
+  checkSystem,
+  type EventRecord,
+  type Sizes,
+} from '@relatd/datapath';
 import { helpers } from '@relatd/helpers';
 import {
+  REASONS,
   RelatdError,
+  reasonOf,
   type Counters,
   type EngineView,
   type Event,
   type Expectation,
   type Flow,
-  type FlowDetail,
   type ReloadResult,
   type Status,
 } from '@relatd/model';
 import { AssignmentIds, guardRecords, portAssignments } from './assignments.js';
-import type { DetailBox } from './connection.js';
 import { Connections } from './connections.js';
-import { expectationOf, flowOf, openerTuple, reasonOf, type Names } from './convert.js';
+import { expectationOf, flowOf, openerTuple, type Names } from './convert.js';
+import { Details } from './details.js';
 import { EventHub } from './eventHub.js';
 import { EventTranslator } from './eventTranslator.js';
+import { explained } from './failure.js';
 import { InterfaceKeeper } from './interfaceKeeper.js';
+import { Limiter } from './limiter.js';
 import { Statistics } from './statistics.js';
 import { daemonStatus, tableStatus, holdStatus } from './status.js';
 
@@ -47,6 +58,8 @@ const HOUSEKEEPING_MS = 1000;
 /** How many rounds of housekeeping pass between two looks through the tables. */
 const PRUNE_ROUNDS = 60;
 
+const GIVEN_BACK = REASONS.indexOf('given-back');
+
 const nanoseconds = (milliseconds: number): bigint => BigInt(milliseconds) * 1_000_000n;
 
 /** The daemon of one network namespace: configuration in, datapath under it, events and tables out. */
@@ -56,11 +69,15 @@ export class Daemon implements EngineView {
   readonly #datapath: Datapath;
   readonly #connections: Connections;
   readonly #interfaces: InterfaceKeeper;
-  readonly #hub = new EventHub();
+  readonly #hub: EventHub;
   readonly #statistics = new Statistics();
+  readonly #faults = new Limiter<string>();
   readonly #ids: AssignmentIds;
+  readonly #details: Details;
+  readonly #names: Names;
+  readonly #translator: EventTranslator;
   readonly #started = Date.now();
-  #byId = new Map<number, Assignment>();
+  #byId: ReadonlyMap<number, Assignment> = new Map();
   #config: Config;
   #warnings: readonly string[];
   #drainEvents: () => void = () => undefined;
@@ -74,28 +91,61 @@ export class Daemon implements EngineView {
     this.#namespace = namespace;
     this.#config = config;
     this.#warnings = warnings;
-    const { flows, control: controls, expectations, embryonic } = config.limits;
-    const sizes = { flows, controls, expectations, embryonic };
-    this.#datapath = Datapath.open(namespace, sizes, options.discardState ?? false);
+    const failed = (error: unknown): void => {
+      this.#failed(error);
+    };
+    this.#hub = new EventHub(failed);
+    this.#datapath = Datapath.open(namespace, tableSizes(config), options.discardState ?? false);
     this.#ids = new AssignmentIds((id) => this.#datapath.tables.assignmentName(id));
     this.#connections = new Connections({
       datapath: this.#datapath,
       assignment: (id) => this.#byId.get(id) ?? null,
       helper: (name) => helpers.get(name) ?? null,
-      refused: (connection, expect, reason) => {
-        this.#emit(this.#translator.refused(connection, expect, reason));
+      refused: (refusal) => {
+        const entry = refusal.expect === null ? this.#datapath.tables.flow(refusal.connection.tuple) : null;
+        this.#emit(this.#translator.refused(refusal, entry));
       },
+      failed,
     });
     this.#interfaces = new InterfaceKeeper(namespace, this.#datapath, options.logger);
+    this.#details = new Details(
+      (flow) => this.#connections.byId(flow)?.box,
+      (assignment) => this.#byId.get(assignment)?.detail ?? 'full',
+    );
+    this.#names = {
+      assignment: (id) => this.#ids.name(id),
+      interface: (ifindex) => this.#interfaces.name(ifindex),
+      detail: (flow) => this.#details.of(flow),
+    };
+    this.#translator = new EventTranslator(this.#names);
   }
 
   /** Loads, attaches and begins to serve. Rejects, with everything undone, when that cannot be done. */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, warnings } = await readConfig(options.configPath);
-    const [problem] = checkSystem().problems;
-    if (problem !== undefined) throw Object.assign(new Error(problem.message), { code: problem.code });
-    const namespace = options.netns === null ? Namespace.current() : Namespace.open(options.netns);
-    const daemon = new Daemon(options, namespace, config, warnings);
+    try {
+      const [problem] = checkSystem().problems;
+      if (problem !== undefined) throw Object.assign(new Error(problem.message), { code: problem.code });
+      const namespace = options.netns === null ? Namespace.current() : Namespace.open(options.netns);
+      return await Daemon.#startIn(namespace, options, config, warnings);
+    } catch (error) {
+      throw explained(error, options.netns);
+    }
+  }
+
+  static async #startIn(
+    namespace: Namespace,
+    options: DaemonOptions,
+    config: Config,
+    warnings: readonly string[],
+  ): Promise<Daemon> {
+    let daemon: Daemon;
+    try {
+      daemon = new Daemon(options, namespace, config, warnings);
+    } catch (error) {
+      namespace.close();
+      throw error;
+    }
     try {
       await daemon.#begin();
       daemon.#begun = true;
@@ -106,24 +156,6 @@ export class Daemon implements EngineView {
     }
   }
 
-  /** Tells how many events nobody could read, and forgets what the tables no longer have. */
-  async #housekeep(): Promise<void> {
-    this.#tellLost();
-    if (++this.#rounds % PRUNE_ROUNDS !== 0) return;
-    const [entries, expectations] = await Promise.all([
-      this.#datapath.tables.flows(),
-      this.#datapath.tables.expectations(),
-    ]);
-    const flows = new Set(entries.map(({ flow }) => flow.id));
-    this.#connections.prune(flows, new Set(expectations.map(({ live }) => live)));
-    for (const id of this.#details.keys()) if (!flows.has(id)) this.#details.delete(id);
-  }
-
-  #tellLost(): void {
-    const count = this.#datapath.takeLost();
-    if (count > 0) this.#emit({ time: new Date().toISOString(), type: 'lost', count });
-  }
-
   async #begin(): Promise<void> {
     const dead = Datapath.removeDead(this.#namespace);
     if (dead > 0) this.#options.logger.info(`removed what ${String(dead)} vanished network namespaces had left`);
@@ -131,26 +163,48 @@ export class Daemon implements EngineView {
       this.#options.logger.warn(
         `table ${map} keeps its ${String(entries)} entries (${String(asked)} asked): sizes change after \`relatd down\``,
       );
-    this.#drainEvents = this.#datapath.readEvents({
-      event: (record) => {
-        this.#event(record);
-      },
-      sample: (record) => {
-        this.#connections.sample(record);
-      },
-    });
     await this.#apply(this.#config);
     this.#interfaces.requireAll(this.#config);
+    // Not before assignments are known: what happened while no daemon ran is in there.
+    this.#drainEvents = this.#datapath.readEvents({
+      event: (record) => {
+        this.#guarded(() => {
+          this.#event(record);
+        });
+      },
+      sample: (record) => {
+        this.#guarded(() => {
+          this.#connections.sample(record);
+        });
+      },
+    });
+    this.#drainEvents();
     this.#hold();
     if (this.#datapath.adopted) {
-      const count = await this.#connections.adoptAll();
-      this.#options.logger.info(`took over ${String(count)} control connections`);
+      await this.#connections.adoptAll();
+      this.#options.logger.info(`took over ${String(this.#connections.size)} control connections`);
     }
     this.#timer = setInterval(() => {
       this.#housekeep().catch((error: unknown) => {
-        if (!this.#stopped) this.#options.logger.warn(`housekeeping: ${String(error)}`);
+        if (!this.#stopped) this.#failed(error);
       });
     }, HOUSEKEEPING_MS);
+  }
+
+  /** What a callback of the addon throws would end the process. */
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** A fault of ours: told, at most once a second for each. */
+  #failed(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    if (this.#faults.take(text, '', text) > 0)
+      this.#options.logger.warn(`a fault of relatd, please report it: ${text}`);
   }
 
   #hold(): void {
@@ -158,18 +212,53 @@ export class Daemon implements EngineView {
       (frames) => {
         // What happened before these frames were held is told first.
         this.#drainEvents();
-        this.#connections.frames(frames);
+        this.#guarded(() => {
+          this.#connections.frames(frames);
+        });
       },
       () => {
+        if (this.#stopped) return;
         this.#options.logger.warn('the hold device was deleted; making another');
-        this.#hold();
+        // If it cannot be made now, housekeeping tries again.
+        this.#guarded(() => {
+          this.#hold();
+        });
       },
     );
     this.#interfaces.holdDevice = this.#datapath.holdDevice;
   }
 
+  async #housekeep(): Promise<void> {
+    if (this.#datapath.holdDevice === null) this.#hold();
+    this.#connections.catchUp();
+    for (const event of this.#translator.due()) this.#emit(event);
+    for (const { item, count } of this.#faults.due())
+      this.#options.logger.warn(`${String(count)} more times: ${item.split('\n', 1)[0] ?? ''}`);
+    const lost = this.#datapath.takeLost();
+    if (lost > 0) this.#emit({ time: new Date().toISOString(), type: 'lost', count: lost });
+    if (++this.#rounds % PRUNE_ROUNDS === 0 || lost > 0) await this.#compareWithTables();
+    // Their beginnings may be among what was lost.
+    if (lost > 0) await this.#connections.adoptAll();
+  }
+
+  /** Forgets what the tables no longer have. Those that appear while the tables are read are not judged. */
+  async #compareWithTables(): Promise<void> {
+    this.#drainEvents();
+    const known = this.#connections.known();
+    const details = this.#details.known();
+    const { tables } = this.#datapath;
+    const [entries, expectations] = await Promise.all([tables.flows(), tables.expectations()]);
+    const flows = new Set(entries.map(({ flow }) => flow.id));
+    this.#connections.prune(known, flows, new Set(expectations.map(({ live }) => live)));
+    this.#details.prune(details, flows);
+  }
+
   async #apply(config: Config): Promise<void> {
     const datapath = this.#datapath;
+    const inUse = new Set((await datapath.tables.flows()).map(({ flow }) => flow.assignment));
+    const byId = this.#ids.assign(config.assignments, inUse, (id, name) => {
+      datapath.nameAssignment(id, name);
+    });
     datapath.configure({
       markMask: config.mark.mask,
       holdPolicy: HoldPolicy[config.hold.unavailable],
@@ -180,63 +269,46 @@ export class Daemon implements EngineView {
       idleClosed: nanoseconds(config.idle.closed),
       perSource: config.limits.perSource,
     });
-    const inUse = new Set((await datapath.tables.flows()).map(({ flow }) => flow.assignment));
-    const byId = new Map<number, Assignment>();
-    for (const assignment of config.assignments) {
-      const id = this.#ids.number(assignment, inUse, (number, name) => {
-        datapath.nameAssignment(number, name);
-      });
-      byId.set(id, assignment);
-    }
     this.#byId = byId;
     this.#config = config;
-    const idOf = new Map([...byId].map(([id, assignment]) => [assignment, id]));
+    this.#connections.reassign();
     datapath.guard(guardRecords(config.guard));
-    this.#interfaces.onChange = (ifindexOf) => {
+    const idOf = new Map([...byId].map(([id, assignment]) => [assignment, id]));
+    this.#interfaces.apply(config, (ifindexOf) => {
       datapath.assign(portAssignments(config.assignments, (assignment) => idOf.get(assignment) ?? 0, ifindexOf));
-    };
-    this.#interfaces.apply(config);
+    });
   }
 
-  readonly #names: Names = {
-    assignment: (id) => this.#ids.name(id),
-    interface: (ifindex) => this.#interfaces.name(ifindex),
-    detail: (flow) => this.#detail(flow),
-  };
-
-  readonly #translator = new EventTranslator(this.#names);
-  /** What related flows, and control connections that are over, were for. */
-  readonly #details = new Map<bigint, DetailBox>();
-
-  #detail(flow: FlowRecord): FlowDetail | null {
-    const level = this.#byId.get(flow.assignment)?.detail ?? 'full';
-    const box = flow.kind === FlowKind.control ? this.#connections.byId(flow.id)?.box : this.#details.get(flow.id);
-    const detail = box?.detail ?? null;
-    if (detail === null || level === 'none') return null;
-    if (level === 'full') return { ...detail };
-    return { command: detail.command ?? null };
-  }
-
-  #event(record: Parameters<EventTranslator['translate']>[0]): void {
+  #event(record: EventRecord): void {
+    const { flow, expect, reason } = record;
     const kind = this.#translator.kind(record);
-    if (kind === 'controlNew') this.#connections.began(record);
-    if (kind === 'trust') {
-      this.#connections.distrusted(record.flow.id, record.reason);
-      this.#statistics.distrusted(this.#ids.name(record.flow.assignment).name, reasonOf(record.reason));
+    switch (kind) {
+      case 'controlNew':
+        this.#connections.began(record);
+        break;
+      case 'controlEnd':
+        this.#details.remember(flow.id, this.#connections.byId(flow.id)?.box);
+        this.#connections.ended(flow.id);
+        break;
+      case 'trust':
+        this.#connections.distrusted(flow.id, reason);
+        this.#statistics.distrusted(this.#ids.name(flow.assignment).name, reasonOf(reason));
+        break;
+      case 'unattended':
+        this.#connections.attend(record.tuple);
+        break;
+      case 'relatedNew':
+        this.#details.remember(flow.id, this.#connections.takeBox(flow.expectation));
+        break;
+      case 'expectationNew':
+        if (reason === GIVEN_BACK) this.#connections.gaveBack(expect.live, expect.master);
+        break;
+      case 'expectationExpired':
+        this.#connections.takeBox(expect.live);
+        break;
+      default:
     }
-    if (kind === 'unattended') this.#connections.attend(record.tuple);
-    if (kind === 'relatedNew') {
-      const box = this.#connections.takeBox(record.flow.expectation);
-      if (box !== undefined) this.#details.set(record.flow.id, box);
-    }
-    if (kind === 'expectationExpired') this.#connections.takeBox(record.expect.live);
-    const event = this.#translator.translate(record);
-    if (event !== null) this.#emit(event);
-    if (kind === 'controlEnd') {
-      const box = this.#connections.byId(record.flow.id)?.box;
-      if (box !== undefined) this.#details.set(record.flow.id, box);
-      this.#connections.ended(record.flow.id);
-    }
+    this.#emit(this.#translator.translate(record));
   }
 
   #emit(event: Event | null): void {
@@ -264,21 +336,19 @@ export class Daemon implements EngineView {
   async flows(): Promise<Flow[]> {
     this.#drainEvents();
     const entries = await this.#datapath.tables.flows();
-    const alive = new Set(entries.map(({ flow }) => flow.id));
-    for (const id of this.#details.keys()) if (!alive.has(id)) this.#details.delete(id);
     return entries
-      .filter(({ flow }) => flow.id !== 0n && flow.state !== 0)
-      .map((entry) => flowOf(openerTuple(entry), entry.flow, this.#names))
-      .sort((a, b) => Number(BigInt(a.id) - BigInt(b.id)));
+      .filter(({ flow }) => flow.id !== 0n && flow.state !== FlowState.claiming)
+      .sort((a, b) => compareIds(a.flow.id, b.flow.id))
+      .map((entry) => flowOf(openerTuple(entry), entry.flow, this.#names));
   }
 
   async expectations(): Promise<Expectation[]> {
     this.#drainEvents();
     const records = await this.#datapath.tables.expectations();
     return records
+      .sort((a, b) => compareIds(a.live, b.live))
       .map((record) => expectationOf(record, this.#names))
-      .filter(({ expiresSeconds }) => expiresSeconds !== 0)
-      .sort((a, b) => Number(BigInt(a.id) - BigInt(b.id)));
+      .filter(({ expiresSeconds }) => expiresSeconds !== 0);
   }
 
   async status(): Promise<Status> {
@@ -315,10 +385,7 @@ export class Daemon implements EngineView {
     const { config, warnings } = await readConfig(this.#options.configPath);
     const before = this.#config;
     const messages: string[] = [];
-    if (
-      JSON.stringify(config.limits) !== JSON.stringify(before.limits) &&
-      config.limits.perSource === before.limits.perSource
-    )
+    if (JSON.stringify(tableSizes(config)) !== JSON.stringify(tableSizes(before)))
       messages.push('table sizes change after `relatd down`: they stay as they are');
     if (JSON.stringify(config.listen) !== JSON.stringify(before.listen))
       messages.push('listen changes at the next start');
@@ -335,13 +402,23 @@ export class Daemon implements EngineView {
     this.#stopped = true;
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#interfaces.close();
-    this.#datapath.close();
-    // A first start that failed leaves nothing either.
-    if (this.#options.ephemeral || (!this.#begun && !this.#datapath.adopted)) Datapath.remove(this.#namespace);
-    this.#namespace.close();
+    try {
+      this.#datapath.close();
+      // A first start that failed leaves nothing either.
+      if (this.#options.ephemeral || (!this.#begun && !this.#datapath.adopted)) Datapath.remove(this.#namespace);
+    } finally {
+      this.#namespace.close();
+    }
     return Promise.resolve();
   }
 }
+
+function tableSizes({ limits }: Config): Sizes {
+  const { flows, control, expectations, embryonic } = limits;
+  return { flows, controls: control, expectations, embryonic };
+}
+
+const compareIds = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
 
 async function readConfig(path: string): Promise<{ config: Config; warnings: readonly string[] }> {
   const result = await loadConfig(path);

@@ -4,6 +4,11 @@ import type { Event } from '@relatd/model';
 /** Hands events to whoever listens. */
 export class EventHub {
   readonly #listeners = new Set<(event: Event) => void>();
+  readonly #failed: (error: unknown) => void;
+
+  constructor(failed: (error: unknown) => void) {
+    this.#failed = failed;
+  }
 
   /** Returns how to stop listening. */
   subscribe(listener: (event: Event) => void): () => void {
@@ -13,7 +18,14 @@ export class EventHub {
     };
   }
 
+  /** A listener that throws harms nobody else. */
   emit(event: Event): void {
-    for (const listener of this.#listeners) listener(event);
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.#failed(error);
+      }
+    }
   }
 }

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-import { EventType, type EventRecord } from '@relatd/datapath';
-import { formatAddress, type Event, type Reason } from '@relatd/model';
-import type { ControlConnection, Refusal } from './connection.js';
+import { EventType, type EventRecord, type FlowEntry } from '@relatd/datapath';
+import { formatAddress, reasonOf, type Event, type ExpectationRefusedEvent, type Reason } from '@relatd/model';
 import {
   bootTimeToIso,
   destinationOf,
   expectationOf,
   flowOf,
+  openerTuple,
   patternDestination,
   patternSource,
   protocolOf,
-  reasonOf,
   sourceOf,
   type Names,
 } from './convert.js';
 import { Limiter } from './limiter.js';
+import type { Refusal } from './outcome.js';
 
 export type EventKind = keyof typeof EventType;
 
@@ -25,7 +25,7 @@ const KINDS = new Map<number, EventKind>(
 /** Makes what people see of what the datapath and the control plane tell. */
 export class EventTranslator {
   readonly #names: Names;
-  readonly #limiter = new Limiter();
+  readonly #limiter = new Limiter<ExpectationRefusedEvent>();
 
   constructor(names: Names) {
     this.#names = names;
@@ -77,8 +77,6 @@ export class EventTranslator {
 
   /** The datapath turned a well-formed announcement down: a table, a limit, somebody else's expectation. */
   #refused(record: EventRecord, time: string, reason: Reason): Event | null {
-    const count = this.#limiter.take(`${formatAddress(record.tuple.destination)} ${reason}`);
-    if (count === 0) return null;
     const { name, helper } = this.#names.assignment(record.expect.assignment);
     const expectation = {
       assignment: name,
@@ -88,24 +86,45 @@ export class EventTranslator {
       destination: patternDestination(record.tuple),
       master: record.expect.master.toString(),
     };
-    return { time, type: 'expectation.refused', expectation, reason, count };
+    const { count } = record;
+    return this.#limited(`#${String(record.flow.sourceBucket)}`, {
+      time,
+      type: 'expectation.refused',
+      expectation,
+      reason,
+      count,
+    });
   }
 
-  /** The control plane turned an announcement down. */
-  refused(connection: ControlConnection, expect: Refusal['expect'], reason: Reason): Event | null {
-    const count = this.#limiter.take(`${formatAddress(connection.tuple.source)} ${reason}`);
-    if (count === 0) return null;
+  /** The control plane turned an announcement down. `entry`: its connection in the datapath, null when it is gone. */
+  refused({ connection, expect, reason }: Refusal, entry: FlowEntry | null): Event | null {
+    const source = formatAddress(connection.tuple.source);
+    const time = new Date().toISOString();
+    const type = 'expectation.refused';
+    if (expect === null && entry !== null) {
+      const flow = flowOf(openerTuple(entry), entry.flow, this.#names);
+      if (flow.kind === 'control') return this.#limited(source, { time, type, flow, reason, count: 1 });
+    }
     const { name, helper, protocol } = connection.assignment;
-    const tuple = { ...connection.tuple, ...(expect ?? {}) };
+    const tuple = { ...connection.tuple, ...expect };
     const expectation = {
       assignment: name,
       helper,
       protocol,
       source: { ...sourceOf(tuple), port: null },
-      // Null: it could not be read.
       destination: expect === null ? { address: null, port: null } : destinationOf(tuple),
       master: connection.id.toString(),
     };
-    return { time: new Date().toISOString(), type: 'expectation.refused', expectation, reason, count };
+    return this.#limited(source, { time, type, expectation, reason, count: 1 });
+  }
+
+  /** What was left out since and has not been told with a later one. */
+  due(): Event[] {
+    return this.#limiter.due().map(({ item, count }) => ({ ...item, count }));
+  }
+
+  #limited(source: string, event: ExpectationRefusedEvent): Event | null {
+    const count = this.#limiter.take(event.reason, source, event, event.count);
+    return count === 0 ? null : { ...event, count };
   }
 }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Config } from '@relatd/config';
-import { chainPrograms, type Datapath, type Interface, type Namespace } from '@relatd/datapath';
+import { attachedMode, chainPrograms, type Datapath, type Interface, type Namespace } from '@relatd/datapath';
 import { RelatdError, type InterfaceStatus } from '@relatd/model';
 import { planInterfaces, type InterfacePlan, type WatchedInterface } from './interfaces.js';
+
+/** How many interfaces that are gone are remembered by name. */
+const NAMES_OF_GONE = 4096;
 
 /** Keeps the programs on the interfaces that the configuration names, as these come and go. */
 export class InterfaceKeeper {
@@ -10,14 +13,17 @@ export class InterfaceKeeper {
   readonly #datapath: Datapath;
   readonly #logger: { info(message: string): void; warn(message: string): void };
   readonly #watch: { close(): void };
-  readonly #modes = new Map<number, 'tcx' | 'clsact'>();
   readonly #problems = new Map<number, string>();
+  /** Where programs of ours are, an earlier daemon's included. */
+  #attached = new Set<number>();
+  /** Where they are this daemon's, in the way its configuration says. */
+  readonly #taken = new Set<number>();
   #names = new Map<number, string>();
+  #numbers: ReadonlyMap<string, number> = new Map();
   #plan: InterfacePlan = { watched: [], missing: [], entries: [] };
   #config: Config | null = null;
+  #assign: (ifindexOf: (name: string) => number | undefined) => void = () => undefined;
   #closed = false;
-  /** Called with a look-up by name whenever interfaces may have other numbers. */
-  onChange: (ifindexOf: (name: string) => number | undefined) => void = () => undefined;
   holdDevice: string | null = null;
 
   constructor(
@@ -29,7 +35,12 @@ export class InterfaceKeeper {
     this.#datapath = datapath;
     this.#logger = logger;
     this.#watch = namespace.watch(() => {
-      this.#refresh();
+      try {
+        this.#refresh(false);
+      } catch (error) {
+        // The next change tries again.
+        this.#logger.warn(`interfaces: ${messageOf(error)}`);
+      }
     });
   }
 
@@ -46,9 +57,13 @@ export class InterfaceKeeper {
     return this.#names.get(ifindex) ?? `#${String(ifindex)}`;
   }
 
-  apply(config: Config): void {
+  /** `assign` is called with a look-up by name, now and whenever interfaces have other numbers. */
+  apply(config: Config, assign: (ifindexOf: (name: string) => number | undefined) => void): void {
+    // What an earlier daemon left, clsact filters included, which have no pins.
+    if (this.#config === null) this.#attached = new Set(this.#datapath.attachedInterfaces());
     this.#config = config;
-    this.#refresh();
+    this.#assign = assign;
+    this.#refresh(true);
   }
 
   /** At the start an interface that is not there is an error; later it may come back. */
@@ -57,48 +72,59 @@ export class InterfaceKeeper {
     if (config.interfaces !== 'auto' && missing !== undefined) throw RelatdError.of('INTERFACE_MISSING', missing);
     for (const { ifindex, name } of this.watched) {
       const problem = this.#problems.get(ifindex);
-      if (problem !== undefined) throw RelatdError.of('INTERNAL', `${name}: ${problem}`);
+      if (problem !== undefined) throw new Error(`${name}: ${problem}`);
     }
   }
 
-  #refresh(): void {
+  #refresh(configChanged: boolean): void {
     const config = this.#config;
     if (config === null || this.#closed) return;
     const interfaces: readonly Interface[] = this.#namespace.interfaces();
-    for (const { index, name } of interfaces) this.#names.set(index, name);
     const plan = planInterfaces(interfaces, config, this.holdDevice);
-    const numbers = new Map(interfaces.map(({ index, name }) => [name, index]));
+    const present = new Set(interfaces.map(({ index }) => index));
+    const wanted = new Set(plan.watched.map(({ ifindex }) => ifindex));
+    this.#rename(interfaces);
     // Known before the first packet: an interface without entry is left alone.
     this.#datapath.setInterfaces(plan.entries);
-    this.onChange((name) => numbers.get(name));
-    const wanted = new Set(plan.watched.map(({ ifindex }) => ifindex));
+    const numbers = new Map(interfaces.map(({ index, name }) => [name, index]));
+    const moved = config.assignments.some(
+      ({ interface: by }) => by !== null && numbers.get(by) !== this.#numbers.get(by),
+    );
+    this.#numbers = numbers;
+    if (configChanged || moved) this.#assign((name) => numbers.get(name));
     for (const one of plan.watched) this.#attach(one, config);
-    for (const ifindex of this.#datapath.attachedInterfaces()) {
+    for (const ifindex of this.#attached) {
       if (wanted.has(ifindex)) continue;
       this.#datapath.detach(ifindex);
-      this.#modes.delete(ifindex);
+      this.#attached.delete(ifindex);
+      this.#taken.delete(ifindex);
       this.#logger.info(`no longer watching ${this.name(ifindex)}`);
     }
+    for (const ifindex of this.#problems.keys()) if (!present.has(ifindex)) this.#problems.delete(ifindex);
     this.#plan = plan;
   }
 
+  /** Flows are shown with the name of an interface that is gone, but not for ever. */
+  #rename(interfaces: readonly Interface[]): void {
+    if (this.#names.size > interfaces.length + NAMES_OF_GONE) this.#names = new Map();
+    for (const { index, name } of interfaces) this.#names.set(index, name);
+  }
+
   #attach({ ifindex, name, hasEthernetHeader }: WatchedInterface, config: Config): void {
-    if (this.#modes.has(ifindex) && this.#attached(ifindex)) return;
+    // Asked of the kernel: a filter can be deleted, an interface come again with the same number.
+    if (this.#taken.has(ifindex) && attachedMode(this.#namespace, ifindex) !== null) return;
     try {
       const mode = this.#datapath.attach(ifindex, hasEthernetHeader, { mode: config.attach, ...config.order });
-      this.#modes.set(ifindex, mode);
+      this.#attached.add(ifindex);
+      this.#taken.add(ifindex);
       this.#problems.delete(ifindex);
       this.#logger.info(`watching ${name} (${mode})`);
     } catch (error) {
       // It may have vanished between the look and the attach; then the next change tells.
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       this.#problems.set(ifindex, message);
       this.#logger.warn(`${name}: ${message}`);
     }
-  }
-
-  #attached(ifindex: number): boolean {
-    return chainPrograms(this.#namespace, ifindex, 'ingress').some(({ ours }) => ours);
   }
 
   status(): InterfaceStatus[] {
@@ -115,7 +141,7 @@ export class InterfaceKeeper {
       const first = chain.ingress[0];
       if (this.#config?.order.ingress === 'first' && first !== undefined && !first.ours)
         problems.push(`${first.name} runs before relatd at ingress: what it redirects is not seen`);
-      const mode = this.#modes.get(ifindex) ?? null;
+      const mode = attachedMode(this.#namespace, ifindex);
       return { name, ifindex, watched: true, mode, zone, neighbours: chain, problems };
     });
     const missing = this.#plan.missing.map((name) => ({
@@ -135,3 +161,5 @@ export class InterfaceKeeper {
     this.#watch.close();
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

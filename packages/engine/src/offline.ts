@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import { Datapath, Namespace, Tables, chainPrograms, pinDirectory } from '@relatd/datapath';
-import { RelatdError, type Expectation, type Flow, type Status } from '@relatd/model';
-import { bootTimeToIso, expectationOf, flowOf, formatMark, openerTuple, type Names } from './convert.js';
+import { RelatdError, formatMark, type Expectation, type Flow, type Status } from '@relatd/model';
+import { bootTimeToIso, expectationOf, flowOf, openerTuple, type Names } from './convert.js';
 import { counterWarnings, holdStatus, tableStatus, version } from './status.js';
 
 /** Which network namespace; null: the caller's. */

@@ -3,8 +3,15 @@ import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import type { Config } from '@relatd/config';
 import type { Datapath, Tables } from '@relatd/datapath';
-import { formatPrefix, type Flow, type HoldStatus, type Reason, type Status, type TableStatus } from '@relatd/model';
-import { formatMark } from './convert.js';
+import {
+  formatMark,
+  formatPrefix,
+  type Flow,
+  type HoldStatus,
+  type Reason,
+  type Status,
+  type TableStatus,
+} from '@relatd/model';
 import type { InterfaceKeeper } from './interfaceKeeper.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
