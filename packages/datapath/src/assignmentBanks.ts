@@ -39,8 +39,8 @@ export function assignedPorts(tables: Tables, bank: number): AssignedPort[] {
     .map((key) => ({ key, protocol: (key >> 16) & 0xff, port: key & 0xffff }));
 }
 
-/** Fills a bank that is not in use. @throws RangeError when there are more than fit, with nothing written */
-export function writeBank(tables: Tables, bank: number, ports: readonly PortAssignments[]): void {
+/** @throws RangeError when there are more assignments than the tables take */
+export function assertFits(ports: readonly PortAssignments[]): void {
   const total = ports.reduce((count, { entries }) => count + entries.length, 0);
   if (total > Limit.assignments)
     throw new RangeError(
@@ -51,6 +51,10 @@ export function writeBank(tables: Tables, bank: number, ports: readonly PortAssi
     throw new RangeError(
       `port ${String(crowded.port)} has ${String(crowded.entries.length)} pairs of prefixes, ${String(Limit.assignmentsPerPort)} fit: use fewer or wider prefixes`,
     );
+}
+
+/** Fills a bank that is not in use. */
+export function writeBank(tables: Tables, bank: number, ports: readonly PortAssignments[]): void {
   const portMap = tables.map('assignment_ports');
   for (const { key } of assignedPorts(tables, bank)) portMap.delete(numberKey(key));
   let first = 0;

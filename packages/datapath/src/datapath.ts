@@ -8,6 +8,7 @@ import {
   EventRing,
   attach,
   boottimeNs,
+  isNativeError,
   lockDirectory,
   mountBpffs,
   records,
@@ -16,7 +17,7 @@ import {
   type Lock,
   type Namespace,
 } from '@relatd/native';
-import { assignedPorts, portRequests, writeBank, type PortAssignments } from './assignmentBanks.js';
+import { assertFits, assignedPorts, portRequests, writeBank, type PortAssignments } from './assignmentBanks.js';
 import { SIDES, attachedSides } from './chain.js';
 import {
   ASSIGNMENT_NAME_SIZE,
@@ -172,6 +173,17 @@ export class Datapath {
     }
   }
 
+  /** The pid of the daemon that serves a namespace, 0 when it cannot be told; null: there is none. */
+  static holder(namespace: Namespace): number | null {
+    try {
+      lockDirectory(pinDirectory(namespace)).close();
+      return null;
+    } catch (error) {
+      if (!isNativeError(error) || error.code !== 'RELATD_LOCKED') return null;
+      return 'pid' in error && typeof error.pid === 'number' ? error.pid : 0;
+    }
+  }
+
   #initialConfig(): ConfigRecord {
     const previous = this.adopted ? this.tables.config() : zeroConfig();
     const embryonic = this.tables.map('embryos').maxEntries;
@@ -235,6 +247,7 @@ export class Datapath {
    * Flows that exist keep what they have. @throws RangeError when there are more than fit
    */
   assign(ports: readonly PortAssignments[]): void {
+    assertFits(ports);
     const bank = 1 - this.#config.bank;
     const before = assignedPorts(this.tables, this.#config.bank);
     writeBank(this.tables, bank, ports);

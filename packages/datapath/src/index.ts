@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The typed face of the addon and of the BPF object: nothing else touches them. */
-export type { PortAssignments } from './assignmentBanks.js';
+export { assertFits, type PortAssignments } from './assignmentBanks.js';
 export { attachedMode, chainPrograms, type HookProgram } from './chain.js';
 export { Datapath, type AttachSettings, type EventSink, type Settings, type Sizes } from './datapath.js';
 export { readHeldFrame, TCP_FLAG, type TcpFrame } from './frame.js';

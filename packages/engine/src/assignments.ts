@@ -112,3 +112,9 @@ export function guardRecords(guards: readonly Guard[]): GuardRecord[] {
     family: to.family,
   }));
 }
+
+/** @throws RangeError when there are more guards than the table takes */
+export function assertGuardsFit(guards: readonly Guard[]): void {
+  if (guards.length > Limit.guards)
+    throw new RangeError(`${String(guards.length)} guards, ${String(Limit.guards)} fit: use wider prefixes or ranges`);
+}

@@ -5,6 +5,7 @@ import {
   FlowState,
   HoldPolicy,
   Namespace,
+  assertFits,
   checkSystem,
   type EventRecord,
   type Sizes,
@@ -22,7 +23,7 @@ import {
   type ReloadResult,
   type Status,
 } from '@relatd/model';
-import { AssignmentIds, guardRecords, portAssignments } from './assignments.js';
+import { AssignmentIds, assertGuardsFit, guardRecords, portAssignments } from './assignments.js';
 import { Connections } from './connections.js';
 import { expectationOf, flowOf, openerTuple, type Names } from './convert.js';
 import { Details } from './details.js';
@@ -32,7 +33,7 @@ import { explained } from './failure.js';
 import { InterfaceKeeper } from './interfaceKeeper.js';
 import { Limiter } from './limiter.js';
 import { Statistics } from './statistics.js';
-import { daemonStatus, tableStatus, holdStatus } from './status.js';
+import { daemonStatus, holdStatus, lossesOf, tableStatus } from './status.js';
 
 /** Where a daemon's messages go. */
 export interface Logger {
@@ -255,6 +256,15 @@ export class Daemon implements EngineView {
 
   async #apply(config: Config): Promise<void> {
     const datapath = this.#datapath;
+    // What cannot be done changes nothing.
+    assertFits(
+      portAssignments(
+        config.assignments,
+        () => 0,
+        () => 0,
+      ),
+    );
+    assertGuardsFit(config.guard);
     const inUse = new Set((await datapath.tables.flows()).map(({ flow }) => flow.assignment));
     const byId = this.#ids.assign(config.assignments, inUse, (id, name) => {
       datapath.nameAssignment(id, name);
@@ -372,7 +382,7 @@ export class Daemon implements EngineView {
       assignments: this.#statistics.assignments(this.#config.assignments, flows, expectations),
       interfaces: this.#interfaces.status().map(({ name, watched }) => ({ name, watched })),
       tables: tableStatus(this.#datapath.tables),
-      losses: this.#statistics.losses(reasons),
+      losses: lossesOf(reasons),
       hold: holdStatus(this.#datapath.holdDevice, this.#config.hold.unavailable, reasons),
     };
   }

@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync } from 'node:fs';
 import { release } from 'node:os';
-import { Datapath, Namespace, Tables, chainPrograms, pinDirectory } from '@relatd/datapath';
+import {
+  Datapath,
+  FlowState,
+  HoldPolicy,
+  Namespace,
+  Tables,
+  attachedMode,
+  boottimeNs,
+  chainPrograms,
+  pinDirectory,
+} from '@relatd/datapath';
 import { RelatdError, formatMark, type Expectation, type Flow, type Status } from '@relatd/model';
 import { bootTimeToIso, expectationOf, flowOf, openerTuple, type Names } from './convert.js';
-import { counterWarnings, holdStatus, tableStatus, version } from './status.js';
+import { explained } from './failure.js';
+import { countFlows, counterWarnings, holdStatus, lossesOf, tableStatus, version } from './status.js';
 
 /** Which network namespace; null: the caller's. */
 export interface Where {
   readonly netns: string | null;
+}
+
+function open(netns: string | null): Namespace {
+  return netns === null ? Namespace.current() : Namespace.open(netns);
 }
 
 /** Runs with the tables that are pinned for a namespace. @throws NOT_RUNNING when there are none */
@@ -16,12 +31,24 @@ async function withPins<T>(
   { netns }: Where,
   use: (tables: Tables, names: Names, namespace: Namespace) => Promise<T>,
 ): Promise<T> {
-  const namespace = netns === null ? Namespace.current() : Namespace.open(netns);
-  const directory = pinDirectory(namespace);
-  if (!existsSync(`${directory}/maps/config`)) {
-    namespace.close();
-    throw RelatdError.of('NOT_RUNNING');
+  try {
+    const namespace = open(netns);
+    try {
+      return await withTables(namespace, use);
+    } finally {
+      namespace.close();
+    }
+  } catch (error) {
+    throw explained(error, netns);
   }
+}
+
+async function withTables<T>(
+  namespace: Namespace,
+  use: (tables: Tables, names: Names, namespace: Namespace) => Promise<T>,
+): Promise<T> {
+  const directory = pinDirectory(namespace);
+  if (!existsSync(`${directory}/maps/config`)) throw RelatdError.of('NOT_RUNNING');
   const tables = Tables.pinned(directory);
   const interfaces = new Map(namespace.interfaces().map(({ index, name }) => [index, name]));
   const names: Names = {
@@ -33,7 +60,6 @@ async function withPins<T>(
     return await use(tables, names, namespace);
   } finally {
     tables.close();
-    namespace.close();
   }
 }
 
@@ -41,7 +67,9 @@ async function withPins<T>(
 export function offlineFlows(where: Where): Promise<Flow[]> {
   return withPins(where, async (tables, names) => {
     const entries = await tables.flows();
-    return entries.filter(({ flow }) => flow.state !== 0).map((entry) => flowOf(openerTuple(entry), entry.flow, names));
+    return entries
+      .filter(({ flow }) => flow.state !== FlowState.claiming)
+      .map((entry) => flowOf(openerTuple(entry), entry.flow, names));
   });
 }
 
@@ -57,22 +85,30 @@ export function offlineStatus(where: Where): Promise<Status> {
   return withPins(where, async (tables, names, namespace) => {
     const config = tables.config();
     const counters = tables.counters();
-    const flows = (await tables.flows()).map((entry) => flowOf(openerTuple(entry), entry.flow, names));
+    const flows = (await tables.flows())
+      .filter(({ flow }) => flow.state !== FlowState.claiming)
+      .map((entry) => flowOf(openerTuple(entry), entry.flow, names));
+    const known = tables.interfaces();
     const interfaces = namespace.interfaces().flatMap(({ index, name }) => {
+      const mode = attachedMode(namespace, index);
+      if (mode === null) return [];
       const neighbours = {
         ingress: chainPrograms(namespace, index, 'ingress'),
         egress: chainPrograms(namespace, index, 'egress'),
       };
-      if (![...neighbours.ingress, ...neighbours.egress].some(({ ours }) => ours)) return [];
-      return [{ name, ifindex: index, watched: true, mode: null, zone: 0, neighbours, problems: [] }];
+      const zone = known.get(`${String(index)}/0`)?.zone ?? 0;
+      return [{ name, ifindex: index, watched: true, mode, zone, neighbours, problems: [] }];
     });
-    const gone = config.stopped === 0n ? null : bootTimeToIso(config.stopped);
+    // An orderly stop says when. Without one there is a daemon whose socket was not asked, or one that was killed.
+    const orderly = config.stopped !== 0n;
+    const pid = orderly ? null : Datapath.holder(namespace);
+    const running = pid !== null;
     return {
       version,
-      pid: null,
-      uptimeSeconds: 0,
-      running: false,
-      daemonGoneSince: gone,
+      pid,
+      uptimeSeconds: running ? Math.round(Number(boottimeNs() - config.started) / 1e9) : 0,
+      running,
+      daemonGoneSince: orderly ? bootTimeToIso(config.stopped) : null,
       namespace: where.netns ?? 'current',
       kernel: release(),
       interfaces,
@@ -82,30 +118,33 @@ export function offlineStatus(where: Where): Promise<Status> {
         from: [],
         to: [],
         mark: formatMark(mark),
-        flows: {
-          control: flows.filter(({ assignment: name, kind }) => name === assignment.name && kind === 'control').length,
-          related: flows.filter(({ assignment: name, kind }) => name === assignment.name && kind === 'related').length,
-        },
+        flows: countFlows(flows, assignment.name),
       })),
       tables: tableStatus(tables),
       counters,
-      losses: { events: counters['event-lost'], samples: counters['sample-lost'] },
-      hold: holdStatus(null, config.holdPolicy === 0 ? 'pass' : 'drop', counters),
-      warnings: [
-        gone === null ? 'no daemon runs; it did not stop in an orderly way' : `no daemon runs since ${gone}`,
-        'interfaces that come up meanwhile are neither watched nor guarded',
-        ...counterWarnings(counters),
-      ],
+      losses: lossesOf(counters),
+      hold: holdStatus(null, config.holdPolicy === HoldPolicy.pass ? 'pass' : 'drop', counters),
+      warnings: [...warningsOf(running, orderly), ...counterWarnings(counters)],
     };
   });
 }
 
+function warningsOf(running: boolean, orderly: boolean): string[] {
+  if (running) return ['a daemon runs, but not at the socket that was asked: give --socket'];
+  const ended = orderly ? [] : ['the last daemon did not stop in an orderly way; since when it is gone is not known'];
+  return [...ended, 'interfaces that come up meanwhile are neither watched nor guarded'];
+}
+
 /** Detaches everything and removes the pins of a namespace. Returns what was done, a line each. */
 export function takeDown({ netns }: Where): Promise<string[]> {
-  const namespace = netns === null ? Namespace.current() : Namespace.open(netns);
   try {
-    return Promise.resolve(Datapath.remove(namespace));
-  } finally {
-    namespace.close();
+    const namespace = open(netns);
+    try {
+      return Promise.resolve(Datapath.remove(namespace));
+    } finally {
+      namespace.close();
+    }
+  } catch (error) {
+    return Promise.reject(explained(error, netns) as Error);
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Assignment } from '@relatd/config';
-import type { AssignmentCounters, Event, Expectation, Flow, Reason, Status } from '@relatd/model';
+import type { AssignmentCounters, Event, Expectation, Flow, Reason } from '@relatd/model';
+import { countFlows } from './status.js';
 
 interface Tally {
   controlTotal: number;
@@ -46,22 +47,12 @@ export class Statistics {
     flows: readonly Flow[],
     expectations: readonly Expectation[],
   ): AssignmentCounters[] {
-    return assignments.map(({ name, helper }) => {
-      const own = flows.filter((flow) => flow.assignment === name);
-      return {
-        ...this.#tally(name),
-        name,
-        helper,
-        flows: {
-          control: own.filter(({ kind }) => kind === 'control').length,
-          related: own.filter(({ kind }) => kind === 'related').length,
-        },
-        expectations: expectations.filter((expectation) => expectation.assignment === name).length,
-      };
-    });
-  }
-
-  losses(reasons: Readonly<Record<Reason, number>>): Status['losses'] {
-    return { events: reasons['event-lost'], samples: reasons['sample-lost'] };
+    return assignments.map(({ name, helper }) => ({
+      ...this.#tally(name),
+      name,
+      helper,
+      flows: countFlows(flows, name),
+      expectations: expectations.filter((expectation) => expectation.assignment === name).length,
+    }));
   }
 }

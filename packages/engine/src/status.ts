@@ -38,6 +38,18 @@ export function holdStatus(
   };
 }
 
+/** Present flows of an assignment, by kind. */
+export function countFlows(flows: readonly Flow[], assignment: string): { control: number; related: number } {
+  const own = flows.filter((flow) => flow.assignment === assignment);
+  const control = own.filter(({ kind }) => kind === 'control').length;
+  return { control, related: own.length - control };
+}
+
+/** What could not be delivered to the control plane, since the tables were made. */
+export function lossesOf(reasons: Readonly<Record<Reason, number>>): Status['losses'] {
+  return { events: reasons['event-lost'], samples: reasons['sample-lost'] };
+}
+
 /** Sentences about what the counters tell an operator to look at. */
 export function counterWarnings(reasons: Readonly<Record<Reason, number>>): string[] {
   const warnings: string[] = [];
@@ -69,8 +81,6 @@ export function daemonStatus(parts: {
 }): Status {
   const { datapath, config, flows } = parts;
   const counters = datapath.tables.counters();
-  const count = (name: string, kind: Flow['kind']): number =>
-    flows.filter((flow) => flow.assignment === name && flow.kind === kind).length;
   return {
     version,
     pid: process.pid,
@@ -89,11 +99,11 @@ export function daemonStatus(parts: {
       from: assignment.from.filter(({ family }) => family !== 0).map(formatPrefix),
       to: assignment.to.filter(({ family }) => family !== 0).map(formatPrefix),
       mark: formatMark(assignment.mark),
-      flows: { control: count(assignment.name, 'control'), related: count(assignment.name, 'related') },
+      flows: countFlows(flows, assignment.name),
     })),
     tables: tableStatus(datapath.tables),
     counters,
-    losses: { events: counters['event-lost'], samples: counters['sample-lost'] },
+    losses: lossesOf(counters),
     hold: holdStatus(datapath.holdDevice, config.hold.unavailable, counters),
     warnings: [...parts.warnings, ...counterWarnings(counters)],
   };
