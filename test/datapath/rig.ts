@@ -138,6 +138,10 @@ export class Wires {
     return new Wires(lab);
   }
 
+  get path(): string {
+    return this.#lab.path;
+  }
+
   async close(): Promise<void> {
     this.namespace.close();
     await this.#lab.close();
@@ -196,6 +200,19 @@ export function tuple(source: End, destination: End, protocol = 6, zone = 0): Tu
   };
 }
 
+/** A batch of requests as the program takes it. */
+export function requestBytes(list: readonly Partial<RequestRecord>[]): Uint8Array {
+  const data = new Uint8Array(Limit.requestHeader + list.length * REQUEST_SIZE);
+  const view = viewOf(data);
+  // Not an IP type, so that test runs do not look behind the header.
+  view.setUint16(12, 0x88b5);
+  view.setUint16(14, list.length);
+  list.forEach((parts, at) => {
+    writeRequest(view, Limit.requestHeader + at * REQUEST_SIZE, { ...zeroRequest(), ...parts });
+  });
+  return data;
+}
+
 /** The real program with fresh tables, a clock set by hand and `lan`, `wan`, `third` and `tun` watched. */
 export class Rig {
   readonly wires: Wires;
@@ -207,10 +224,11 @@ export class Rig {
   #assigned = new Map<number, number>();
   #now = 1000n * second;
 
-  constructor(wires: Wires, entries: Partial<typeof sizes> = {}) {
+  /** `pins`: a directory in a bpffs, for tests that share the programs with other threads. */
+  constructor(wires: Wires, entries: Partial<typeof sizes> = {}, pins: string | null = null) {
     this.wires = wires;
     const maxEntries = { ...sizes, ...entries };
-    this.#object = new BpfObject({ file: object, pins: null, maxEntries });
+    this.#object = new BpfObject({ file: object, pins, maxEntries });
     this.#config = {
       ...zeroConfig(),
       seed: 0x1234_5678_9abc_def0n,
@@ -327,6 +345,12 @@ export class Rig {
 
   /** Runs the program on a packet. */
   packet(bytes: Uint8Array, place: Place): Outcome {
+    const { namespace } = this.wires;
+    return outcome(this.#object.program('relatd_main').testRun({ data: bytes, ctx: this.context(place), namespace }));
+  }
+
+  /** The struct __sk_buff of a packet at a place. */
+  context(place: Place): Uint8Array {
     const { on, side = 'ingress', from, mark = 0, priority = 0, ethernet = true, segments = 0 } = place;
     const ctx = new Uint8Array(192);
     const words = new Uint32Array(ctx.buffer);
@@ -338,7 +362,7 @@ export class Rig {
     words[skbField.cb / 4] = (side === 'ingress' ? Hook.ingress : Hook.egress) | (ethernet ? 0 : Hook.noEthernet);
     // gso_segs is at 164, gso_size at 176 in struct __sk_buff.
     words[164 / 4] = segments;
-    return outcome(this.#object.program('relatd_main').testRun({ data: bytes, ctx, namespace: this.wires.namespace }));
+    return ctx;
   }
 
   /** A frame written back into the hold device. */
@@ -348,14 +372,7 @@ export class Rig {
   }
 
   requests(list: readonly Partial<RequestRecord>[]): RequestRecord[] {
-    const data = new Uint8Array(Limit.requestHeader + list.length * REQUEST_SIZE);
-    const view = viewOf(data);
-    view.setUint16(12, 0x88b5);
-    view.setUint16(14, list.length);
-    list.forEach((parts, at) => {
-      writeRequest(view, Limit.requestHeader + at * REQUEST_SIZE, { ...zeroRequest(), ...parts });
-    });
-    const answer = this.#object.program('relatd_request').testRun({ data });
+    const answer = this.#object.program('relatd_request').testRun({ data: requestBytes(list) });
     if (answer.verdict !== 0) throw new Error(`requests refused: ${String(answer.verdict)}`);
     return list.map((_, at) => readRequest(viewOf(answer.data), Limit.requestHeader + at * REQUEST_SIZE));
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { tcp, type TcpOptions } from '@relatd/lab';
-import { RequestOp, second, tuple, type End, type Outcome, type Place, type Rig } from './rig.js';
+import { RequestOp, requestBytes, second, tuple, type End, type Outcome, type Place, type Rig } from './rig.js';
 import type { RequestRecord, TupleRecord } from '../../packages/datapath/src/generated/layout.js';
 
 export type Direction = 'client' | 'server';
@@ -96,19 +96,28 @@ export class Session {
   }
 
   /** Asks for an expectation of this control connection: by default for a passive data connection. */
-  expect(
-    parts: Partial<RequestRecord> = {},
+  expect(parts: Partial<RequestRecord> = {}, source?: End, destination?: End): RequestRecord {
+    return this.rig.request(this.#order(parts, source, destination));
+  }
+
+  /** The same as bytes for the program that serves requests. */
+  expectBytes(parts: Partial<RequestRecord> = {}, source?: End, destination?: End): Uint8Array {
+    return requestBytes([this.#order(parts, source, destination)]);
+  }
+
+  #order(
+    parts: Partial<RequestRecord>,
     source: End = { address: this.client.address, port: 0 },
     destination: End = { address: this.server.address, port: 50000 },
-  ): RequestRecord {
-    return this.rig.request({
+  ): Partial<RequestRecord> {
+    return {
       op: RequestOp.expect,
       master: this.tuple,
       tuple: tuple(source, destination),
       timeout: 300n * second,
       limit: 1,
       ...parts,
-    });
+    };
   }
 
   /** The passive data connection that {@link expect} announces. */
