@@ -197,7 +197,8 @@ __noinline int flow_remove(__u32 slot, __u64 id)
 	if (!flow)
 		return 0;
 	control = flow->kind == FLOW_CONTROL;
-	if (control)
+	/* Who ends a control connection takes it off its source's account: here only if nobody has. */
+	if (control && !__sync_val_compare_and_swap(&flow->ended, 0, 1))
 		source = source_get(flow->source_bucket);
 	port_give(totals, record->key.protocol, flow_listening_port(&record->key, flow));
 	WRITE_ONCE(flow->tag, 0);

@@ -134,10 +134,15 @@ __noinline int control_end(const struct tuple *key, struct flow *flow, __u32 rea
 	if (!key || !flow)
 		return 0;
 	struct stream *stream;
+	struct source *source;
 
 	if (__sync_val_compare_and_swap(&flow->ended, 0, 1))
 		return 0;
 	flow->state = FLOW_CLOSED;
+	/* What is only kept for late retransmissions counts against nobody: see flow_remove. */
+	source = source_get(flow->source_bucket);
+	if (source)
+		quota_give(&source->controls);
 	stream = stream_find(flow->id);
 	if (stream) {
 		stream->side[0].flags |= STREAM_ENDED;
