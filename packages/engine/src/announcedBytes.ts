@@ -34,7 +34,7 @@ export class AnnouncedBytes {
   announce(start: number, end: number): void {
     const from = Math.max(0, sequenceDistance(start, this.#recentStart));
     const to = Math.max(from, sequenceDistance(end, this.#recentStart));
-    this.#bytes = this.#recent.slice(from, to);
+    this.#bytes = new Uint8Array(this.#recent.subarray(from, to));
     this.#start = (this.#recentStart + from) >>> 0;
   }
 
@@ -42,7 +42,7 @@ export class AnnouncedBytes {
   finish(): void {
     const recent = this.#recent;
     const from = Math.max(recent.lastIndexOf(LF) + 1, recent.length - TAIL);
-    this.#recent = from === recent.length ? NOTHING : recent.slice(from);
+    this.#recent = from === recent.length ? NOTHING : new Uint8Array(recent.subarray(from));
     this.#recentStart = (this.#recentStart + from) >>> 0;
   }
 

@@ -318,8 +318,8 @@ function urgentIsTelnet({ urgent, payload }: ControlSegment): boolean {
 /** A copy that outlives the buffer that frames are read into. */
 function keep(segment: ControlSegment): ControlSegment {
   const { frame, payload } = segment;
-  if (frame === null) return { ...segment, payload: payload.slice() };
-  const kept = frame.slice();
+  if (frame === null) return { ...segment, payload: new Uint8Array(payload) };
+  const kept = new Uint8Array(frame);
   const offset = payload.byteOffset - frame.byteOffset;
   return { ...segment, frame: kept, payload: kept.subarray(offset, offset + payload.length) };
 }
