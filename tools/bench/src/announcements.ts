@@ -33,8 +33,8 @@ export async function announcements(scale: Scale): Promise<Section> {
     // The first round warms up and is not counted.
     for (let round = -1; round < scale.announcementRounds; round++) {
       for (const one of turned(labs, Math.max(0, round))) {
-        const output = await one.client('rtt', 'light', [scale.announcements]);
-        if (round >= 0) gather(seen.get(one.variant)?.roundTrip, output, 1);
+        const { stdout } = await one.client('rtt', 'light', [scale.announcements]);
+        if (round >= 0) gather(seen.get(one.variant)?.roundTrip, stdout, 1);
       }
     }
     const skip = 2 * scale.announcements;

@@ -15,7 +15,7 @@ export async function bulk(scale: Scale): Promise<Section> {
   try {
     const contenders = labs.map((one) => ({
       name: one.variant,
-      measure: async () => Number(await one.client('bulk', 'light', [1, scale.bulkBytes])) / GBIT,
+      measure: async () => Number((await one.client('bulk', 'light', [1, scale.bulkBytes])).stdout) / GBIT,
     }));
     for (const { measure } of contenders) await measure();
     const results = await pairedRounds(contenders, scale.bulkRounds);

@@ -70,12 +70,12 @@ export class FtpLab {
     return true;
   }
 
-  /** Runs the light client; its output. */
+  /** Runs the light client; its output, and on stderr what went wrong with single sessions. */
   async client(
     mode: 'sessions' | 'rtt' | 'bulk',
     server: 'light' | 'vsftpd',
     args: readonly number[],
-  ): Promise<string> {
+  ): Promise<{ stdout: string; stderr: string }> {
     const port = server === 'light' ? LIGHT_PORT : VSFTPD_PORT;
     const login = mode === 'sessions' ? ['anonymous', 'bench@'] : [];
     const { code, stdout, stderr } = await this.lab.client.exec(
@@ -84,7 +84,7 @@ export class FtpLab {
       { timeoutMs: 120_000 },
     );
     if (code !== 0) throw new Error(`${VARIANT_TITLES[this.variant]}: ${stderr.trim()}`);
-    return stdout;
+    return { stdout, stderr };
   }
 
   async close(): Promise<void> {

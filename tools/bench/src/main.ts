@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { writeFileSync } from 'node:fs';
-import { cpus, release } from 'node:os';
+import { cpus, loadavg, release } from 'node:os';
 import { parseOptions, USAGE, type Scale } from './options.js';
 import { sectionText, type Section } from './report.js';
 import { announcements } from './announcements.js';
@@ -23,6 +23,8 @@ const SECTIONS: Readonly<Record<string, (scale: Scale) => Promise<Section>>> = {
   memory,
 };
 
+const IDLE_LOAD = 0.5;
+
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2));
   if (options.help) {
@@ -38,6 +40,11 @@ async function main(): Promise<number> {
   process.stdout.write(
     `# relatd beside netfilter\n\nLinux ${machine.kernel}, ${String(machine.cpus)} x ${machine.cpu}, Node ${machine.node}; scale: ${options.scale.name}\n\n`,
   );
+  const [load = 0] = loadavg();
+  if (load > IDLE_LOAD)
+    process.stdout.write(
+      `The load of this machine is ${load.toFixed(1)}: what else runs is in the figures, above all in those of sessions and CPU.\n\n`,
+    );
   const sections: Section[] = [];
   for (const [name, run] of Object.entries(SECTIONS)) {
     if (options.only.length > 0 && !options.only.includes(name)) continue;
@@ -52,7 +59,7 @@ async function main(): Promise<number> {
   if (options.json !== null)
     writeFileSync(
       options.json,
-      `${JSON.stringify({ version: 1, scale: options.scale.name, machine, seconds, sections, behind }, null, 2)}\n`,
+      `${JSON.stringify({ version: 1, pid: process.pid, scale: options.scale.name, machine, load, seconds, sections, behind }, null, 2)}\n`,
     );
   return 0;
 }

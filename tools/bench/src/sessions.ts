@@ -18,6 +18,8 @@ interface Measured {
   readonly cpu: number[];
   readonly daemonCpu: number[];
   failed: number;
+  /** What the first that failed failed at. */
+  complaint: string;
 }
 
 /** FTP sessions per second through the gateway, and what a thousand of them cost it. */
@@ -58,6 +60,10 @@ export async function sessions(scale: Scale): Promise<Section> {
             single(own.failed, 'count'),
           ],
         });
+        if (own.failed > netfilter.failed)
+          behind.push(
+            `${String(own.failed)} of ${String(count * scale.sessionRounds)} ${server} sessions did not succeed, ${VARIANT_TITLES[variant]} (the first: ${own.complaint})`,
+          );
         if (daemon === null) continue;
         if (versus.median < 1)
           behind.push(
@@ -108,14 +114,14 @@ async function run(
   rounds: number,
 ): Promise<Map<Variant, Measured>> {
   const measured = new Map<Variant, Measured>();
-  for (const { variant } of labs) measured.set(variant, { rate: [], cpu: [], daemonCpu: [], failed: 0 });
+  for (const { variant } of labs) measured.set(variant, { rate: [], cpu: [], daemonCpu: [], failed: 0, complaint: '' });
   // The first round warms up and is not counted.
   for (let round = -1; round < rounds; round++) {
     for (const one of turned(labs, Math.max(0, round))) {
       const cpu = machineCpuSeconds();
       const daemonCpu = one.daemon?.cpuSeconds() ?? 0;
-      const output = await one.client('sessions', server, [CLIENTS, count, BYTES]);
-      const [seconds = Number.NaN, failed = 0] = output.trim().split(' ').map(Number);
+      const { stdout, stderr } = await one.client('sessions', server, [CLIENTS, count, BYTES]);
+      const [seconds = Number.NaN, failed = 0] = stdout.trim().split(' ').map(Number);
       const own = measured.get(one.variant);
       if (own === undefined || round < 0) continue;
       const thousands = count / 1000;
@@ -123,6 +129,7 @@ async function run(
       own.cpu.push((machineCpuSeconds() - cpu) / thousands);
       own.daemonCpu.push(((one.daemon?.cpuSeconds() ?? 0) - daemonCpu) / thousands);
       own.failed += failed;
+      if (own.complaint === '') own.complaint = stderr.split('\n', 1)[0] ?? '';
     }
   }
   return measured;
