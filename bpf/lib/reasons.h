@@ -53,14 +53,11 @@ enum reason {
 	REASON_TTL,
 	REASON_URGENT,
 	REASON_GAP,
-	REASON_ONE_WAY,
 
 	/* segments of a control connection that are not judged */
 	REASON_BAD_ACK,
-	REASON_BAD_CHECKSUM,
 	REASON_BEYOND_WINDOW,
 	REASON_RST_IGNORED,
-	REASON_FIN_IGNORED,
 	REASON_SYN_IGNORED,
 	REASON_HANDSHAKE,
 
@@ -82,7 +79,6 @@ enum reason {
 	REASON_MASTER_ENDED,
 	REASON_GIVEN_BACK,
 	REASON_REUSED,
-	REASON_REMOVED,
 
 	/* marks, guard, events */
 	REASON_LATE,

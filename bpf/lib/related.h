@@ -19,13 +19,12 @@ __noinline int related_give_back(const struct tuple *key, struct flow *flow)
 	struct stream *stream;
 	__u64 evicted;
 
-	if (flow->flags & FLOW_GAVE_BACK || flow->expect_flags & EXPECT_PERMANENT ||
+	if (flow->expect_flags & (EXPECT_PERMANENT | EXPECT_GIVEN_BACK) ||
 	    (flow->deadline && flow->deadline <= clock_boot()))
 		return 0;
 	stream = stream_find(flow->master);
 	if (!stream || stream->side[0].flags & STREAM_ENDED)
 		return 0;
-	flow->flags |= FLOW_GAVE_BACK;
 	flow_tuple(key, flow, &order.tuple);
 	tuple_widen(&order.tuple, flow->shape);
 	order.master = flow->master;
@@ -35,7 +34,7 @@ __noinline int related_give_back(const struct tuple *key, struct flow *flow)
 	order.assignment = flow->assignment;
 	order.class = flow->class;
 	order.limit = flow->limit;
-	order.flags = flow->expect_flags;
+	order.flags = flow->expect_flags | EXPECT_GIVEN_BACK;
 	order.direction = flow->announcer;
 	if (master_expect(stream, &order, false, &evicted) == REASON_NONE) {
 		struct expect *expect = expect_at(order.slot);

@@ -156,10 +156,6 @@ __noinline int request_on_flow(struct request *request)
 		side->watch_start = request->start;
 		side->watch_end = request->end;
 		break;
-	case REQUEST_END:
-		control_end(&key, flow, request->reason);
-		flow_remove(flow->slot, flow->id);
-		break;
 	}
 	return REASON_NONE;
 }

@@ -214,6 +214,19 @@ static __always_inline bool control_was_held(const struct flow *flow, const stru
 	return !seq_after(packet->end, end) && end - packet->seq <= 2 * HOLD_WINDOW;
 }
 
+/*
+ * A bare ACK in order comes from who takes part: the bytes that it acknowledges went by in a way that we do
+ * not see, as fragments or along another route.
+ */
+static __always_inline bool control_missed(const struct packet *packet, const struct flow *flow)
+{
+	__u32 direction = packet->direction & 1;
+
+	return packet->tcp_flags & TCP_ACK && packet->end == packet->seq &&
+	       packet->seq == flow->side[direction].next &&
+	       packet->ack - flow->side[!direction].next < SEQUENCE_WINDOW;
+}
+
 __noinline int control_packet(struct __sk_buff *skb, struct packet *packet, struct flow *flow)
 {
 	if (!packet || !flow)
@@ -239,11 +252,13 @@ __noinline int control_packet(struct __sk_buff *skb, struct packet *packet, stru
 	 * Who acknowledges what was never sent, or nothing, or what is long past, does not see the
 	 * connection: the receiver will discard the segment (RFC 5961, 5), and we must not parse it.
 	 */
-	if (!(packet->tcp_flags & TCP_RST) &&
+	if (flow->trust == REASON_NONE && !(packet->tcp_flags & TCP_RST) &&
 	    (!(packet->tcp_flags & TCP_ACK) ||
 	     flow->side[!direction].next - packet->ack >= SEQUENCE_WINDOW)) {
 		count(REASON_BAD_ACK);
-		return PASS;
+		if (!control_missed(packet, flow))
+			return PASS;
+		control_distrust(&packet->key, flow, REASON_GAP);
 	}
 	if (!flow_own(flow, packet, control_frontier(flow, direction)))
 		return PASS;

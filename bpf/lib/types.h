@@ -76,8 +76,7 @@ enum flow_state {
 enum flow_flag {
 	FLOW_OPENER_IS_SECOND = 1, /* the key's second endpoint opened the connection */
 	FLOW_TRANSLATED = 2, /* NAT stands between the two hooks that see it */
-	FLOW_GAVE_BACK = 4, /* its expectation was returned once */
-	FLOW_RECOGNISED = 8, /* control: its helper has recognised the dialogue */
+	FLOW_RECOGNISED = 4, /* control: its helper has recognised the dialogue */
 };
 
 struct flow_side {
@@ -148,6 +147,7 @@ struct stream {
 
 enum expect_flag {
 	EXPECT_PERMANENT = 1,
+	EXPECT_GIVEN_BACK = 2, /* it was matched before: not a second time */
 };
 
 /* An expectation's record. The index maps its tuple to its slot in the table of records. */
@@ -355,7 +355,6 @@ enum request_op {
 	REQUEST_TRUST, /* reason: why no more; REASON_NONE: the dialogue is this protocol's */
 	REQUEST_ATTEND,
 	REQUEST_WATCH,
-	REQUEST_END, /* a control connection ends now */
 	REQUEST_PORT_TAKE, /* an assignment uses this protocol and destination port */
 	REQUEST_PORT_GIVE,
 };

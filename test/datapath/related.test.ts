@@ -181,10 +181,10 @@ describe('an expectation is given back', () => {
     reset(data);
     expect(rig().eventNames()).toEqual(['relatedNew matched', 'relatedEnd rst', 'expectationNew givenBack']);
     expect(rig().totals().expectations).toBe(1);
-    // The next SYN, from another port, meets it; its reset as well: the second flow gives back its own.
+    // The next SYN, from another port, meets it, but its reset does not bring the expectation back again.
     const next = control.data({ client: { address: '10.0.1.2', port: 41001 } });
     expect(next.send('client', { flags: 'S', ack: 0 }).mark).toBe(related);
-    reset(data);
+    reset(next);
     expect(rig().totals().expectations).toBe(0);
   });
 

@@ -150,6 +150,23 @@ describe('what is not of this connection changes nothing', () => {
     expect(rig().flow().side[0]?.next).toBe(1001);
   });
 
+  it('a bare ACK in order of what was never seen: bytes went by another way, the dialogue is not followed any more', () => {
+    const session = open();
+    expect(session.probe('client', { ack: 6000 }).verdict).toBe('pass');
+    expect(rig().flow()).toMatchObject({ trust: Reason.gap, state: FlowState.established });
+    expect(rig().eventNames()).toEqual(['trust gap']);
+    // It is neither held nor black-holed, and its end is still seen.
+    expect(session.probe('client', { payload: line, ack: 6000 }).verdict).toBe('pass');
+    expect(session.probe('client', { flags: 'R', seq: 1001 + line.length }).verdict).toBe('pass');
+    expect(rig().flow().state).toBe(FlowState.closed);
+  });
+
+  it('a bare ACK out of order of what was never seen', () => {
+    const session = open();
+    expect(session.probe('client', { seq: 1000, ack: 6000 }).verdict).toBe('pass');
+    expect(rig().flow().trust).toBe(Reason.none);
+  });
+
   it('a SYN or SYN-ACK on an established connection', () => {
     const session = open();
     expect(session.probe('client', { flags: 'S', seq: 77 }).verdict).toBe('pass');
@@ -276,16 +293,6 @@ describe('the end', () => {
     session.send('client', { payload: line });
     expect(session.probe('client', { flags: 'R', seq: 1005 }).verdict).toBe('pass');
     expect(rig().counters()).toMatchObject({ held: 1, rstIgnored: 1 });
-  });
-
-  it('by request, when the daemon decides it', () => {
-    const session = open();
-    session.expect();
-    const answer = rig().request({ op: RequestOp.end, master: session.tuple, reason: Reason.removed });
-    expect(answer.result).toBe(Reason.none);
-    expect(rig().flows()).toEqual([]);
-    expect(rig().eventNames()).toEqual(['expectationNew', 'expectationExpired masterEnded', 'controlEnd removed']);
-    expect(rig().request({ op: RequestOp.end, master: session.tuple }).result).toBe(Reason.noMaster);
   });
 });
 

@@ -46,13 +46,10 @@ export const REASON_TEXT: Readonly<Record<Reason, string>> = {
   ttl: 'The hop limit changed in a way that lets a packet die before the receiver; the connection is not trusted any more.',
   urgent: 'Urgent data in a place where both ends may read different bytes; the connection is not parsed any more.',
   gap: 'Bytes of the control connection went past unseen; it is not parsed any more.',
-  'one-way': 'Only one direction passes this host (asymmetric routing); the connection cannot be parsed.',
 
   'bad-ack': 'A segment acknowledged what was never sent; it was not judged.',
-  'bad-checksum': 'A segment with a wrong checksum; the receiver will discard it, so it was not judged.',
-  'beyond-window': 'A segment outside what the receiver can accept; it was not judged.',
+  'beyond-window': 'A segment too far ahead to be held; it was dropped, and TCP sends it again.',
   'rst-ignored': 'An RST without the exact sequence number; it ended nothing.',
-  'fin-ignored': 'A FIN out of order; it ended nothing.',
   'syn-ignored': 'A SYN for a connection that is alive; it changed nothing.',
   handshake: 'A handshake that was not completed in order; no control connection was made.',
 
@@ -61,9 +58,9 @@ export const REASON_TEXT: Readonly<Record<Reason, string>> = {
   'hold-unavailable': 'No daemon took held packets; `hold.unavailable` decided. Start the daemon again.',
   'hold-unattended':
     'The daemon did not answer within `hold.deadline`; `hold.unavailable` decided. See what keeps it busy.',
-  'hold-budget': 'Too many packets are held already; `hold.unavailable` decided.',
+  'hold-budget': 'Too many packets of one address are held already; this one was dropped, and TCP sends it again.',
   'hold-unknown': 'A packet came out of the hold device that was never put in; dropped.',
-  'hold-failed': 'A packet could not be put into the hold device; `hold.unavailable` decided.',
+  'hold-failed': 'A packet could not be put into the hold device; it was dropped, and TCP sends it again.',
 
   fin: 'Both sides closed the connection.',
   rst: 'The connection was reset.',
@@ -71,9 +68,8 @@ export const REASON_TEXT: Readonly<Record<Reason, string>> = {
   expired: 'The deadline passed before the expected connection came; raise `limits.expectation` if it comes later.',
   matched: 'The expected connection came.',
   'master-ended': 'The control connection ended, and its expectations with it.',
-  'given-back': 'The data connection was refused at once; its expectation counts again, once.',
+  'given-back': 'The data connection was reset, or not answered in 10 s; its expectation counts again, once.',
   reused: 'A new connection uses the same addresses and ports.',
-  removed: 'Removed by the control plane.',
 
   late: 'A related packet entered by an interface that is not watched: marked too late for FORWARD. Add that interface to `interfaces`.',
   'taken-over': 'Another hook counts this direction now: a route changed.',

@@ -45,37 +45,33 @@ export const Reason = {
   ttl: 33,
   urgent: 34,
   gap: 35,
-  oneWay: 36,
-  badAck: 37,
-  badChecksum: 38,
-  beyondWindow: 39,
-  rstIgnored: 40,
-  finIgnored: 41,
-  synIgnored: 42,
-  handshake: 43,
-  held: 44,
-  released: 45,
-  holdUnavailable: 46,
-  holdUnattended: 47,
-  holdBudget: 48,
-  holdUnknown: 49,
-  holdFailed: 50,
-  fin: 51,
-  rst: 52,
-  idle: 53,
-  expired: 54,
-  matched: 55,
-  masterEnded: 56,
-  givenBack: 57,
-  reused: 58,
-  removed: 59,
-  late: 60,
-  takenOver: 61,
-  guard: 62,
-  guardFragment: 63,
-  eventLost: 64,
-  sampleLost: 65,
-  holdStrips: 66,
+  badAck: 36,
+  beyondWindow: 37,
+  rstIgnored: 38,
+  synIgnored: 39,
+  handshake: 40,
+  held: 41,
+  released: 42,
+  holdUnavailable: 43,
+  holdUnattended: 44,
+  holdBudget: 45,
+  holdUnknown: 46,
+  holdFailed: 47,
+  fin: 48,
+  rst: 49,
+  idle: 50,
+  expired: 51,
+  matched: 52,
+  masterEnded: 53,
+  givenBack: 54,
+  reused: 55,
+  late: 56,
+  takenOver: 57,
+  guard: 58,
+  guardFragment: 59,
+  eventLost: 60,
+  sampleLost: 61,
+  holdStrips: 62,
 } as const;
 
 /** enum direction of bpf/lib/types.h. */
@@ -112,8 +108,7 @@ export const FlowState = {
 export const FlowFlag = {
   openerIsSecond: 1,
   translated: 2,
-  gaveBack: 4,
-  recognised: 8,
+  recognised: 4,
 } as const;
 
 /** enum stream_flag of bpf/lib/types.h. */
@@ -127,6 +122,7 @@ export const StreamFlag = {
 /** enum expect_flag of bpf/lib/types.h. */
 export const ExpectFlag = {
   permanent: 1,
+  givenBack: 2,
 } as const;
 
 /** enum embryo_flag of bpf/lib/types.h. */
@@ -174,9 +170,8 @@ export const RequestOp = {
   trust: 3,
   attend: 4,
   watch: 5,
-  end: 6,
-  portTake: 7,
-  portGive: 8,
+  portTake: 6,
+  portGive: 7,
 } as const;
 
 /** enum limit of bpf/lib/types.h. */
