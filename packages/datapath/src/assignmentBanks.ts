@@ -3,7 +3,7 @@ import {
   ASSIGNMENT_PORT_SIZE,
   ASSIGNMENT_SIZE,
   Limit,
-  RequestOp,
+  type RequestOp,
   writeAssignment,
   writeAssignmentPort,
   type AssignmentRecord,

@@ -87,7 +87,7 @@ it.each([
   ['::1', 'ffff', 128],
 ])('the mask of %s has its %s... %d bits set, the first ones', (text, _, bits) => {
   const parsed = parsePrefix(text);
-  if (!('prefix' in parsed) || parsed.prefix === undefined) throw new Error(`no prefix: ${text}`);
+  if (!('prefix' in parsed)) throw new Error(`no prefix: ${text}`);
   const mask = [...prefixMask(parsed.prefix)].map((byte) => byte.toString(2).padStart(8, '0')).join('');
   expect(mask).toBe('1'.repeat(bits).padEnd(128, '0'));
 });

@@ -64,14 +64,14 @@ export function planInterfaces(
     return here.index;
   };
 
-  const entries = interfaces
+  const entries: { key: InterfaceKeyRecord; value: InterfaceRecord }[] = interfaces
     .filter(({ index }) => stacked.has(index))
     .map((one) => ({
       key: { ifindex: one.index, vlan: 0 },
       value: {
         routing: routing(one),
         zone: zone(one),
-        flags: (isChosen.has(one.index) ? InterfaceFlag.watched : InterfaceFlag.stacked) as number,
+        flags: isChosen.has(one.index) ? InterfaceFlag.watched : InterfaceFlag.stacked,
       },
     }));
   // A tagged packet on the parent belongs to its VLAN's zone, and to the VLAN's own programs if it has them.

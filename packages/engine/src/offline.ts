@@ -136,15 +136,15 @@ function warningsOf(running: boolean, orderly: boolean): string[] {
 }
 
 /** Detaches everything and removes the pins of a namespace. Returns what was done, a line each. */
-export function takeDown({ netns }: Where): Promise<string[]> {
+export async function takeDown({ netns }: Where): Promise<string[]> {
   try {
     const namespace = open(netns);
     try {
-      return Promise.resolve(Datapath.remove(namespace));
+      return await Promise.resolve(Datapath.remove(namespace));
     } finally {
       namespace.close();
     }
   } catch (error) {
-    return Promise.reject(explained(error, netns) as Error);
+    throw explained(error, netns);
   }
 }

@@ -34,7 +34,7 @@ export class Statistics {
 
   emitted(event: Event): void {
     const assignment = event.flow?.assignment ?? event.expectation?.assignment;
-    if (assignment === undefined || assignment === null) return;
+    if (typeof assignment !== 'string') return;
     const tally = this.#tally(assignment);
     if (event.type === 'control.new') tally.controlTotal++;
     if (event.type === 'related.new') tally.relatedTotal++;
