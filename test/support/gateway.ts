@@ -173,6 +173,12 @@ export class Gateway implements AsyncDisposable {
     );
   }
 
+  /** How many SYNs the firewall `nft` has dropped. */
+  async droppedSyns(): Promise<number> {
+    const text = await this.namespace.run('nft', ['list', 'counter', 'inet', 'filter', 'dropped-syn']);
+    return Number(/packets (\d+)/.exec(text)?.[1]);
+  }
+
   /** Every event on a line, for messages. */
   history(): string {
     return this.events.map(formatEvent).join('\n');
@@ -243,18 +249,21 @@ function withoutMetrics(config: string | object): string {
   return JSON.stringify({ listen: { metrics: 'off' }, ...config }, null, 2);
 }
 
-/** Neighbour discovery is what an IPv6 host cannot do without. */
+/** Neighbour discovery is what an IPv6 host cannot do without. The last rule counts what the policy drops: new connections. */
 function nftFirewall(ports: readonly number[]): string {
   return `table inet filter {
+  counter dropped-syn { }
   chain input {
     type filter hook input priority filter; policy drop;
     iifname "lo" accept
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
     ct state new tcp dport { ${ports.join(', ')} } accept
+    tcp flags & (syn | ack) == syn counter name dropped-syn
   }
   chain forward {
     type filter hook forward priority filter; policy drop;
     ct state new tcp dport { ${ports.join(', ')} } accept
+    tcp flags & (syn | ack) == syn counter name dropped-syn
   }
 }
 `;
