@@ -17,7 +17,10 @@ const object = `${root}bpf/dist/relatd.bpf.o`;
 
 /** @type {{ types: BtfType[] }} */
 const btf = JSON.parse(
-  execFileSync('bpftool', ['-j', 'btf', 'dump', 'file', object, 'format', 'raw'], { maxBuffer: 64 << 20, encoding: 'utf8' }),
+  execFileSync('bpftool', ['-j', 'btf', 'dump', 'file', object, 'format', 'raw'], {
+    maxBuffer: 64 << 20,
+    encoding: 'utf8',
+  }),
 );
 const types = new Map(btf.types.map((type) => [type.id, type]));
 
@@ -50,7 +53,12 @@ const sizeOf = (type) => {
 const codecOf = (type) => {
   if (type.kind === 'TYPEDEF') {
     if (type.name === '__be16')
-      return { ts: 'number', zero: '0', read: (at) => `view.getUint16(${at})`, write: (at, value) => `view.setUint16(${at}, ${value})` };
+      return {
+        ts: 'number',
+        zero: '0',
+        read: (at) => `view.getUint16(${at})`,
+        write: (at, value) => `view.setUint16(${at}, ${value})`,
+      };
     return codecOf(typeOf(type.type_id));
   }
   if (type.kind === 'INT') {
@@ -120,16 +128,14 @@ const writeBytes = (view: DataView, at: number, value: Uint8Array, size: number)
   new Uint8Array(view.buffer, view.byteOffset + at, size).set(value.subarray(0, size));
 };\n\n`;
 for (const type of enums) {
-  const prefix = (type.values ?? []).reduce((common, value) => {
-    let length = 0;
-    while (length < common.length && common[length] === value.name[length]) length++;
-    return common.slice(0, length);
-  }, `${type.name.split('_')[0]?.toUpperCase()}_${(type.values ?? []).length > 1 ? (type.values ?? [])[0]?.name.slice((type.name.split('_')[0]?.length ?? 0) + 1) : ''}`);
-  const cut = prefix.slice(0, prefix.lastIndexOf('_') + 1);
+  // `enum flow_state` has FLOW_NEW, FLOW_CLOSED and so on.
+  const prefix = `${type.name.split('_', 1)[0]?.toUpperCase()}_`;
   records += `/** enum ${type.name} of bpf/lib/types.h. */\nexport const ${pascal(type.name)} = {\n`;
   for (const value of type.values ?? []) {
     if (value.name.endsWith('_MAX')) continue;
-    records += `  ${camel(value.name.slice(cut.length))}: ${value.val},\n`;
+    if (!value.name.startsWith(prefix))
+      throw new Error(`enum ${type.name}: ${value.name} does not begin with ${prefix}`);
+    records += `  ${camel(value.name.slice(prefix.length))}: ${value.val},\n`;
   }
   records += `} as const;\n\n`;
 }
