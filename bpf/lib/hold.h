@@ -99,6 +99,20 @@ static __always_inline __u64 hold_patience(const struct config *config,
 					  config->hold_deadline;
 }
 
+/*
+ * Whether bytes in front of this packet are missing. What follows on held bytes may still lie behind the
+ * gap that they lie behind. Where nobody knows, the daemon being busy with what is in front of it, the
+ * first retransmission tells, because it begins with the next byte.
+ */
+static __always_inline bool hold_behind_gap(const struct packet *packet,
+					    const struct stream_side *side, __u32 next)
+{
+	if (!seq_after(packet->seq, next))
+		return false;
+	return seq_after(packet->seq, side->held_end) || side->flags & STREAM_GAP ||
+	       !side->held_since;
+}
+
 /* Since when somebody is waited for: the daemon, or the sender of what is missing. */
 static __always_inline void hold_clock(struct stream_side *side, bool gap, __u64 now)
 {
@@ -141,7 +155,7 @@ __noinline int hold_packet(struct __sk_buff *skb, const struct packet *packet, s
 	}
 	side->held_mark = skb->mark;
 	side->held_priority = skb->priority;
-	hold_clock(side, seq_after(packet->seq, seq_max(side->held_end, next)), now);
+	hold_clock(side, hold_behind_gap(packet, side, next), now);
 	side->held_end = seq_max(side->held_end, packet->end);
 	if (!hold_frame(skb, packet, packet->key.zone)) {
 		count(REASON_HOLD_FAILED);

@@ -401,6 +401,30 @@ describe('a daemon that lives and does not answer', () => {
     expect(side('client')).toMatchObject({ next: lost + 2 * line.length, heldSince: 0n, flags: 0 });
   });
 
+  it('is not assumed because more than one segment came behind the lost one', () => {
+    const session = open();
+    session.next.client += line.length;
+    for (let round = 0; round < 3; round++) {
+      const first = session.next.client;
+      expect(session.probe('client', { seq: first, payload: line }).verdict).toBe('redirect');
+      expect(session.probe('client', { seq: first + line.length, payload: line }).verdict).toBe('redirect');
+      rig().advance(300n * millisecond);
+    }
+    expect(rig().eventNames()).toEqual([]);
+  });
+
+  it('is not assumed because a segment was lost behind one that the daemon has answered', () => {
+    const session = open();
+    session.send('client', { payload: line });
+    session.next.client += line.length;
+    session.send('client', { payload: line });
+    session.release('client', { seq: session.next.client - 3 * line.length, payload: line });
+    expect(session.send('client', { payload: line }).verdict).toBe('redirect');
+    rig().advance(1000n * millisecond);
+    expect(session.send('client', { payload: line }).verdict).toBe('redirect');
+    expect(rig().eventNames()).toEqual([]);
+  });
+
   it('is, after ten times as long, when the missing bytes never come: they went another way', () => {
     const session = open();
     session.next.client += line.length;
