@@ -17,6 +17,11 @@ export class AnnouncedBytes {
   #bytes: Uint8Array = NOTHING;
   #start = 0;
 
+  /** Sequence number of its first byte; null: there was none. */
+  get start(): number | null {
+    return this.#bytes.length === 0 ? null : this.#start;
+  }
+
   /** Before bytes are read that begin at `seq`. They are not kept beyond {@link finish}. */
   begin(bytes: Uint8Array, seq: number): void {
     const tail = this.#recent;

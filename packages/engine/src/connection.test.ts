@@ -342,13 +342,46 @@ describe('trust ends', () => {
   });
 });
 
-it('a segment with a wrong checksum goes on unread', () => {
-  const talk = new Talk().login();
-  const seq = talk.next.original;
-  talk.at('original', seq, PORT.replace('200', '201'), { intact: false });
-  expect(talk.log).toEqual(['> PORT 10,0,1,2,201,10']);
-  talk.client(PORT);
-  expect(talk.log[1]).toBe('expect original 10.0.2.2:* > 10.0.1.2:51210');
+describe('a segment with a wrong checksum', () => {
+  const wrong = PORT.replace('200', '201');
+
+  it('goes on unread; what comes in its place is to be held, though the datapath is past it, and is read', () => {
+    const talk = new Talk().login();
+    const seq = talk.next.original;
+    const watch = `watch original ${String(seq)}-${String(seq + PORT.length)}`;
+    talk.at('original', seq, wrong, { intact: false });
+    expect(talk.log).toEqual([watch, `> ${wrong.trim()}`]);
+    talk.client(PORT);
+    expect(talk.log.slice(2)).toEqual(['expect original 10.0.2.2:* > 10.0.1.2:51210', watch, `> ${PORT.trim()}`]);
+  });
+
+  it('does not take its place from the announcement before it', () => {
+    const talk = new Talk().login();
+    const seq = talk.next.original;
+    talk.client(PORT);
+    talk.at('original', talk.next.original, 'NOOP\r\n', { intact: false });
+    expect(talk.log.at(-2)).toBe(`watch original ${String(seq)}-${String(seq + PORT.length + 6)}`);
+  });
+
+  it('that was read before goes on, and nothing more', () => {
+    const talk = new Talk().login().client(PORT);
+    talk.log.length = 0;
+    talk.at('original', talk.next.original - PORT.length, wrong, { intact: false });
+    expect(talk.log).toEqual([`> ${wrong.trim()}`]);
+  });
+
+  it('behind a gap is dropped: the datapath would pass over the gap with it', () => {
+    const talk = new Talk().login();
+    talk.at('original', talk.next.original + 4, wrong, { intact: false });
+    expect(talk.log).toEqual([]);
+  });
+});
+
+it('a keep-alive with a byte of garbage at the end of an announcement is no other announcement', () => {
+  const talk = new Talk().login().client(PORT);
+  talk.log.length = 0;
+  talk.at('original', talk.next.original - 1, '\0');
+  expect(talk.log).toHaveLength(1);
 });
 
 it('what waits outlives the buffer that it came in', () => {

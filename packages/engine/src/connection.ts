@@ -52,6 +52,9 @@ export interface ConnectionOptions {
 /** Telnet's Interpret Process and Data Mark, RFC 854: what an honest FTP client sends as urgent data (RFC 959, 4.1.3). */
 const URGENT_BYTES = new Set([0xff, 0xf4, 0xf2]);
 
+/** An announcement that lies further back than any window is not sent again. */
+const WATCHED_BYTES = 1 << 20;
+
 /** One direction: its queue, where the parser's offsets are in sequence space, and its last announcement. */
 interface Side {
   readonly queue: SegmentQueue<ControlSegment>;
@@ -105,7 +108,10 @@ export class ControlConnection {
           this.#read(direction, bytes, segment);
         },
         again: ({ seq, payload }, old) => {
-          if (this.#distrusted !== null || !this.#sides[direction].announced.contradicts(seq, payload, old)) return;
+          const { announced, queue } = this.#sides[direction];
+          // A keep-alive (RFC 1122, 4.2.3.6): one byte of garbage at the place of the last one.
+          if (payload.length === 1 && sequenceDistance(queue.next, seq) === 1) return;
+          if (this.#distrusted !== null || !announced.contradicts(seq, payload, old)) return;
           this.#withdraw('rewritten');
           this.#distrust('rewritten');
         },
@@ -144,12 +150,15 @@ export class ControlConnection {
 
   /** Takes a segment; what comes of it is added to `outcome`. */
   push(segment: ControlSegment, outcome: Outcome): void {
-    if (this.#distrusted !== null || !segment.intact) {
-      // A receiver throws away what has a wrong checksum: so must we, but it is not ours to stop.
+    this.#outcome = outcome;
+    if (this.#distrusted !== null) {
       if (segment.frame !== null) outcome.frames.push(segment.frame);
       return;
     }
-    this.#outcome = outcome;
+    if (!segment.intact) {
+      this.#damaged(segment);
+      return;
+    }
     this.#sides[segment.direction].queue.push({ seq: segment.seq, payload: segment.payload, carrier: segment });
     this.#settle();
   }
@@ -192,6 +201,27 @@ export class ControlConnection {
   close(): void {
     this.#sides.original.queue.forget();
     this.#sides.reply.queue.forget();
+  }
+
+  /**
+   * A receiver throws away what has a wrong checksum, so it is not read, but it is not ours to stop. The datapath will be
+   * past it: what comes in its place has to be judged all the same.
+   */
+  #damaged({ direction, seq, payload, frame }: ControlSegment): void {
+    const { next } = this.#sides[direction].queue;
+    // Behind a gap it would take the datapath past bytes that may still come. It is sent again in any case.
+    if (sequenceDistance(seq, next) > 0) return;
+    const end = (seq + payload.length) >>> 0;
+    if (sequenceDistance(end, next) > 0) this.#watch(direction, next, end);
+    if (frame !== null) this.#outcome.frames.push(frame);
+  }
+
+  /** Retransmissions from `start` to `end` are to be judged, those of the last announcement as well. */
+  #watch(direction: DirectionName, start: number, end: number): void {
+    const last = this.#sides[direction].announced.start;
+    const recent = last !== null && sequenceDistance(end, last) < WATCHED_BYTES;
+    const watch = { op: RequestOp.watch, master: this.tuple, direction: Direction[direction] };
+    this.#outcome.requests.push({ request: requestOf({ ...watch, start: recent ? last : start, end }) });
   }
 
   /** Nothing waits for a connection that is not followed. Only now, so that frames go on in stream order. */
@@ -278,8 +308,8 @@ export class ControlConnection {
     };
     const current: Current = { pending, answer: null };
     this.#current = current;
-    const watch = requestOf({ op: RequestOp.watch, master: this.tuple, direction, start, end });
-    this.#outcome.requests.push(pending, { request: watch });
+    this.#outcome.requests.push(pending);
+    this.#watch(fact.direction, start, end);
   }
 
   #withdraw(reason: Reason): void {
