@@ -36,10 +36,15 @@ export interface Names {
 
 const STATES: readonly FlowState[] = ['new', 'new', 'established', 'closing', 'closed'];
 
-/** A boot time as ISO text. Clock steps move what is shown, not what is stored. */
+/** A clock step is larger than this; smaller differences are the resolution of `Date`. */
+const CLOCK_STEP_MS = 20;
+let bootedAt = Number.NaN;
+
+/** A boot time as ISO text. Clock steps move what is shown, not what is stored; without one the same time reads the same. */
 export function bootTimeToIso(boot: bigint): string {
-  const ago = Number(boottimeNs() - boot) / 1e6;
-  return new Date(Date.now() - ago).toISOString();
+  const now = Date.now() - Number(boottimeNs()) / 1e6;
+  if (!(Math.abs(now - bootedAt) < CLOCK_STEP_MS)) bootedAt = now;
+  return new Date(bootedAt + Number(boot) / 1e6).toISOString();
 }
 
 export const protocolOf = (tuple: TupleRecord): Protocol => (tuple.protocol === 17 ? 'udp' : 'tcp');
