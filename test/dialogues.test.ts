@@ -15,7 +15,7 @@ const config = {
 const stage = useStage({}, { config });
 
 /** Every byte a segment of its own. */
-const bytes = (text: string): string[] => [...text];
+const bytes = (text: string): string[] => Array.from(text);
 const halves = (text: string): string[] => [text.slice(0, 9), text.slice(9)];
 
 describe('a command that announces is understood', () => {
