@@ -125,7 +125,8 @@ let records = header;
 records += `const readBytes = (view: DataView, at: number, size: number): Uint8Array =>
   new Uint8Array(view.buffer, view.byteOffset + at, size).slice();
 const writeBytes = (view: DataView, at: number, value: Uint8Array, size: number): void => {
-  new Uint8Array(view.buffer, view.byteOffset + at, size).set(value.subarray(0, size));
+  // No view of the bytes: this runs for every held packet.
+  for (let index = 0; index < size; index++) view.setUint8(at + index, value[index] ?? 0);
 };\n\n`;
 for (const type of enums) {
   // `enum flow_state` has FLOW_NEW, FLOW_CLOSED and so on.

@@ -44,7 +44,7 @@ function mapped(frame: Uint8Array, at: number): Uint8Array {
   const bytes = new Uint8Array(16);
   bytes[10] = 0xff;
   bytes[11] = 0xff;
-  bytes.set(frame.subarray(at, at + 4), 12);
+  for (let index = 0; index < 4; index++) bytes[12 + index] = frame[at + index] ?? 0;
   return bytes;
 }
 

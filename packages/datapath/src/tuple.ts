@@ -43,9 +43,13 @@ function swapBytes(port: number): number {
   return ((port & 0xff) << 8) | (port >> 8);
 }
 
+const scratch = Buffer.alloc(TUPLE_SIZE);
+const scratchView = new DataView(scratch.buffer, scratch.byteOffset, TUPLE_SIZE);
+
 /** A string that is equal for equal tuples: for JavaScript maps. */
 export function tupleId(tuple: TupleRecord): string {
-  return String.fromCharCode(...tupleBytes(tuple));
+  writeTuple(scratchView, 0, tuple);
+  return scratch.toString('latin1');
 }
 
 /** A tuple from parts; address bytes in the mapped form. */
