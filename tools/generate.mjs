@@ -146,6 +146,9 @@ for (const type of structs) {
   records += `/** struct ${type.name} of bpf/lib/types.h, ${type.size} bytes. */\nexport interface ${name}Record {\n`;
   for (const member of members) records += `  ${camel(member.name)}: ${codecOf(typeOf(member.type_id)).ts};\n`;
   records += `}\nexport const ${type.name.toUpperCase()}_SIZE = ${type.size};\n`;
+  records += `/** Offsets of its members. */\nexport const ${type.name.toUpperCase()}_AT = {\n`;
+  for (const member of members) records += `  ${camel(member.name)}: ${member.bits_offset / 8},\n`;
+  records += `} as const;\n`;
   records += `export const read${name} = (view: DataView, at: number): ${name}Record => ({\n`;
   for (const member of members)
     records += `  ${camel(member.name)}: ${codecOf(typeOf(member.type_id)).read(`at + ${member.bits_offset / 8}`)},\n`;

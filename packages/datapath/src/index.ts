@@ -8,6 +8,7 @@ export { readHeldFrame, TCP_FLAG, type TcpFrame } from './frame.js';
 export { LayoutError } from './pinnedState.js';
 export { pinDirectory } from './pins.js';
 export { requestOf } from './requests.js';
+export { inSlices } from './slices.js';
 export { Tables, type AssignmentName, type FlowEntry, type TableFill } from './tables.js';
 export { reverseTuple, sortTuple, tupleBytes, tupleId, tupleOf } from './tuple.js';
 export {

@@ -7,6 +7,9 @@ import {
   Limit,
   readAssignment,
   readAssignmentPort,
+  EXPECT_AT,
+  EXPECT_SIZE,
+  FLOW_AT,
   FLOW_SIZE,
   INTERFACE_KEY_SIZE,
   INTERFACE_SIZE,
@@ -29,6 +32,7 @@ import {
   type TotalsRecord,
   type TupleRecord,
 } from './generated/layout.js';
+import { inSlices } from './slices.js';
 import { sortTuple, tupleBytes } from './tuple.js';
 
 /** A flow with its key: endpoints sorted. */
@@ -124,10 +128,18 @@ export class Tables {
     const { count, keys, values } = await this.map('flows').entries();
     const keyView = viewOf(keys);
     const valueView = viewOf(values);
-    return Array.from({ length: count }, (_, index) => ({
+    return inSlices(count, (index) => ({
       key: readTuple(keyView, index * TUPLE_SIZE),
       flow: readFlow(valueView, index * FLOW_SIZE),
     }));
+  }
+
+  /** The ids of all flows. */
+  async flowIds(): Promise<Set<bigint>> {
+    const { count, values } = await this.map('flows').entries();
+    const view = viewOf(values);
+    const ids = await inSlices(count, (index) => view.getBigUint64(index * FLOW_SIZE + FLOW_AT.id, true));
+    return new Set(ids);
   }
 
   /** The flow of a connection, given either way round. */
@@ -147,14 +159,19 @@ export class Tables {
   async expectations(): Promise<ExpectRecord[]> {
     const { count, values } = await this.map('expect_index').entries();
     const slots = viewOf(values);
-    const records: ExpectRecord[] = [];
-    for (let index = 0; index < count; index++) {
+    const records = await inSlices(count, (index) => {
       const record = this.map('expects').lookup(numberKey(slots.getUint32(index * 4, true)));
-      if (record === null) continue;
-      const expectation = readExpect(viewOf(record), 0);
-      if (expectation.live !== 0n) records.push(expectation);
-    }
-    return records;
+      return record === null ? null : readExpect(viewOf(record), 0);
+    });
+    return records.filter((record): record is ExpectRecord => record !== null && record.live !== 0n);
+  }
+
+  /** The ids of all expectations that can be matched. */
+  async expectationIds(): Promise<Set<bigint>> {
+    const { count, values } = await this.map('expects').entries();
+    const view = viewOf(values);
+    const ids = await inSlices(count, (index) => view.getBigUint64(index * EXPECT_SIZE + EXPECT_AT.live, true));
+    return new Set(ids);
   }
 
   /** What the datapath knows of interfaces, by `ifindex/vlan`. */

@@ -375,10 +375,13 @@ describe('memory', () => {
     expect(world.take()).toEqual([]);
   });
 
-  it('goes with what the tables no longer have, but for what came meanwhile', () => {
+  it('goes with what the tables no longer have, but for what came meanwhile or was overlooked', () => {
     const { world } = underWay();
     const known = world.connections.known();
     world.began(world.flow({ id: 8n }, path('10.0.1.2', 1, '10.0.2.2', 21)));
+    world.connections.prune(known, new Set(), new Set());
+    expect(world.connections.byId(7n)?.id).toBe(7n);
+    world.flows.delete(tupleId(sortTuple(CLIENT).key));
     world.connections.prune(known, new Set(), new Set());
     expect([world.connections.byId(7n), world.connections.byId(8n)?.id]).toEqual([undefined, 8n]);
   });

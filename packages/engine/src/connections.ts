@@ -175,7 +175,12 @@ export class Connections {
 
   /** Forgets those of `known` that the tables no longer have: the event of their end may have been lost. */
   prune(known: ReturnType<Connections['known']>, flows: ReadonlySet<bigint>, expectations: ReadonlySet<bigint>): void {
-    for (const id of known.connections) if (!flows.has(id)) this.ended(id);
+    for (const id of known.connections) {
+      const connection = flows.has(id) ? undefined : this.#byId.get(id);
+      // A table is not read at one instant: ask again before giving up a connection that lives.
+      if (connection !== undefined && this.#context.datapath.tables.flow(connection.tuple)?.flow.id !== id)
+        this.ended(id);
+    }
     for (const id of known.boxes) if (!expectations.has(id)) this.#boxes.delete(id);
   }
 

@@ -3,7 +3,9 @@ import {
   ExpectFlag,
   FlowFlag,
   FlowKind,
+  FlowState as StateNumber,
   boottimeNs,
+  inSlices,
   monotonicNs,
   reverseTuple,
   type ExpectRecord,
@@ -119,4 +121,24 @@ export function expectationOf(record: ExpectRecord, names: Names): Expectation {
     expiresSeconds: record.deadline === 0n ? null : Math.max(0, Math.round(left * 10) / 10),
     permanent: (record.flags & ExpectFlag.permanent) !== 0,
   };
+}
+
+const compareIds = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Flows in the order of their ids, in short steps. A flow that is only being claimed is none yet. */
+export function flowsOf(entries: readonly FlowEntry[], names: Names): Promise<Flow[]> {
+  const made = entries
+    .filter(({ flow }) => flow.id !== 0n && flow.state !== StateNumber.claiming)
+    .sort((a, b) => compareIds(a.flow.id, b.flow.id));
+  return inSlices(made.length, (index) => {
+    const entry = made[index] as FlowEntry;
+    return flowOf(openerTuple(entry), entry.flow, names);
+  });
+}
+
+/** Expectations in the order of their ids, in short steps. One that is due is over, though the sweep has not come by. */
+export async function expectationsOf(records: readonly ExpectRecord[], names: Names): Promise<Expectation[]> {
+  const sorted = records.toSorted((a, b) => compareIds(a.live, b.live));
+  const all = await inSlices(sorted.length, (index) => expectationOf(sorted[index] as ExpectRecord, names));
+  return all.filter(({ expiresSeconds }) => expiresSeconds !== 0);
 }

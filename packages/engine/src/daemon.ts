@@ -2,7 +2,6 @@
 import { formatProblem, loadConfig, type Assignment, type Config } from '@relatd/config';
 import {
   Datapath,
-  FlowState,
   HoldPolicy,
   Namespace,
   assertFits,
@@ -25,7 +24,7 @@ import {
 } from '@relatd/model';
 import { AssignmentIds, assertGuardsFit, guardRecords, portAssignments } from './assignments.js';
 import { Connections } from './connections.js';
-import { expectationOf, flowOf, openerTuple, type Names } from './convert.js';
+import { expectationsOf, flowsOf, type Names } from './convert.js';
 import { Details } from './details.js';
 import { EventHub } from './eventHub.js';
 import { EventTranslator } from './eventTranslator.js';
@@ -248,9 +247,8 @@ export class Daemon implements EngineView {
     const known = this.#connections.known();
     const details = this.#details.known();
     const { tables } = this.#datapath;
-    const [entries, expectations] = await Promise.all([tables.flows(), tables.expectations()]);
-    const flows = new Set(entries.map(({ flow }) => flow.id));
-    this.#connections.prune(known, flows, new Set(expectations.map(({ live }) => live)));
+    const [flows, expectations] = await Promise.all([tables.flowIds(), tables.expectationIds()]);
+    this.#connections.prune(known, flows, expectations);
     this.#details.prune(details, flows);
   }
 
@@ -346,19 +344,13 @@ export class Daemon implements EngineView {
   async flows(): Promise<Flow[]> {
     this.#drainEvents();
     const entries = await this.#datapath.tables.flows();
-    return entries
-      .filter(({ flow }) => flow.id !== 0n && flow.state !== FlowState.claiming)
-      .sort((a, b) => compareIds(a.flow.id, b.flow.id))
-      .map((entry) => flowOf(openerTuple(entry), entry.flow, this.#names));
+    return flowsOf(entries, this.#names);
   }
 
   async expectations(): Promise<Expectation[]> {
     this.#drainEvents();
     const records = await this.#datapath.tables.expectations();
-    return records
-      .sort((a, b) => compareIds(a.live, b.live))
-      .map((record) => expectationOf(record, this.#names))
-      .filter(({ expiresSeconds }) => expiresSeconds !== 0);
+    return expectationsOf(records, this.#names);
   }
 
   async status(): Promise<Status> {
@@ -427,8 +419,6 @@ function tableSizes({ limits }: Config): Sizes {
   const { flows, control, expectations, embryonic } = limits;
   return { flows, controls: control, expectations, embryonic };
 }
-
-const compareIds = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
 
 async function readConfig(path: string): Promise<{ config: Config; warnings: readonly string[] }> {
   const result = await loadConfig(path);

@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import {
   Datapath,
-  FlowState,
   HoldPolicy,
   Namespace,
   Tables,
@@ -13,7 +12,7 @@ import {
   pinDirectory,
 } from '@relatd/datapath';
 import { RelatdError, formatMark, type Expectation, type Flow, type Status } from '@relatd/model';
-import { bootTimeToIso, expectationOf, flowOf, openerTuple, type Names } from './convert.js';
+import { bootTimeToIso, expectationsOf, flowsOf, type Names } from './convert.js';
 import { explained } from './failure.js';
 import { countFlows, counterWarnings, holdStatus, lossesOf, tableStatus, version } from './status.js';
 
@@ -66,17 +65,13 @@ async function withTables<T>(
 /** Flows from the pins, when no daemon runs. */
 export function offlineFlows(where: Where): Promise<Flow[]> {
   return withPins(where, async (tables, names) => {
-    const entries = await tables.flows();
-    return entries
-      .filter(({ flow }) => flow.state !== FlowState.claiming)
-      .map((entry) => flowOf(openerTuple(entry), entry.flow, names));
+    return flowsOf(await tables.flows(), names);
   });
 }
 
 export function offlineExpectations(where: Where): Promise<Expectation[]> {
   return withPins(where, async (tables, names) => {
-    const records = await tables.expectations();
-    return records.map((record) => expectationOf(record, names)).filter(({ expiresSeconds }) => expiresSeconds !== 0);
+    return expectationsOf(await tables.expectations(), names);
   });
 }
 
@@ -85,9 +80,7 @@ export function offlineStatus(where: Where): Promise<Status> {
   return withPins(where, async (tables, names, namespace) => {
     const config = tables.config();
     const counters = tables.counters();
-    const flows = (await tables.flows())
-      .filter(({ flow }) => flow.state !== FlowState.claiming)
-      .map((entry) => flowOf(openerTuple(entry), entry.flow, names));
+    const flows = await flowsOf(await tables.flows(), names);
     const known = tables.interfaces();
     const interfaces = namespace.interfaces().flatMap(({ index, name }) => {
       const mode = attachedMode(namespace, index);

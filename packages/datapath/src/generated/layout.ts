@@ -215,6 +215,30 @@ export interface ConfigRecord {
   eventsTold: bigint;
 }
 export const CONFIG_SIZE = 120;
+/** Offsets of its members. */
+export const CONFIG_AT = {
+  seed: 0,
+  holdDeadline: 8,
+  idleControl: 16,
+  idleRelated: 24,
+  idleHalfOpen: 32,
+  idleClosed: 40,
+  layout: 48,
+  markMask: 52,
+  holdIfindex: 56,
+  holdPolicy: 60,
+  releaseMark: 64,
+  bank: 68,
+  guards: 72,
+  perSource: 76,
+  maxFlows: 80,
+  maxControls: 84,
+  maxExpectations: 88,
+  embryoMask: 92,
+  started: 96,
+  stopped: 104,
+  eventsTold: 112,
+} as const;
 export const readConfig = (view: DataView, at: number): ConfigRecord => ({
   seed: view.getBigUint64(at + 0, true),
   holdDeadline: view.getBigUint64(at + 8, true),
@@ -301,6 +325,21 @@ export interface TotalsRecord {
   flowCursor: number;
 }
 export const TOTALS_SIZE = 72;
+/** Offsets of its members. */
+export const TOTALS_AT = {
+  nextId: 0,
+  ticks: 8,
+  eventsLost: 16,
+  flows: 24,
+  controls: 28,
+  expectations: 32,
+  ports: 36,
+  shapes: 40,
+  expectUnused: 56,
+  flowUnused: 60,
+  expectCursor: 64,
+  flowCursor: 68,
+} as const;
 export const readTotals = (view: DataView, at: number): TotalsRecord => ({
   nextId: view.getBigUint64(at + 0, true),
   ticks: view.getBigUint64(at + 8, true),
@@ -355,6 +394,13 @@ export interface FlowSideRecord {
   owner: number;
 }
 export const FLOW_SIDE_SIZE = 24;
+/** Offsets of its members. */
+export const FLOW_SIDE_AT = {
+  packets: 0,
+  bytes: 8,
+  next: 16,
+  owner: 20,
+} as const;
 export const readFlowSide = (view: DataView, at: number): FlowSideRecord => ({
   packets: view.getBigUint64(at + 0, true),
   bytes: view.getBigUint64(at + 8, true),
@@ -402,6 +448,33 @@ export interface FlowRecord {
   side: FlowSideRecord[];
 }
 export const FLOW_SIZE = 144;
+/** Offsets of its members. */
+export const FLOW_AT = {
+  id: 0,
+  tag: 8,
+  master: 16,
+  expectation: 24,
+  created: 32,
+  last: 40,
+  deadline: 48,
+  mark: 56,
+  slot: 60,
+  isn: 64,
+  assignment: 68,
+  kind: 70,
+  state: 71,
+  flags: 72,
+  trust: 73,
+  shape: 74,
+  class: 75,
+  limit: 76,
+  expectFlags: 77,
+  fin: 78,
+  ended: 80,
+  sourceBucket: 84,
+  announcer: 88,
+  side: 96,
+} as const;
 export const readFlow = (view: DataView, at: number): FlowRecord => ({
   id: view.getBigUint64(at + 0, true),
   tag: view.getBigUint64(at + 8, true),
@@ -496,6 +569,17 @@ export interface StreamSideRecord {
   ttl: number;
 }
 export const STREAM_SIDE_SIZE = 32;
+/** Offsets of its members. */
+export const STREAM_SIDE_AT = {
+  heldSince: 0,
+  heldEnd: 8,
+  heldMark: 12,
+  heldPriority: 16,
+  watchStart: 20,
+  watchEnd: 24,
+  flags: 28,
+  ttl: 29,
+} as const;
 export const readStreamSide = (view: DataView, at: number): StreamSideRecord => ({
   heldSince: view.getBigUint64(at + 0, true),
   heldEnd: view.getUint32(at + 8, true),
@@ -533,6 +617,11 @@ export interface StreamRecord {
   expectations: number[];
 }
 export const STREAM_SIZE = 192;
+/** Offsets of its members. */
+export const STREAM_AT = {
+  side: 0,
+  expectations: 64,
+} as const;
 export const readStream = (view: DataView, at: number): StreamRecord => ({
   side: Array.from({ length: 2 }, (_, index) => readStreamSide(view, at + 0 + index * 32)),
   expectations: Array.from({ length: 32 }, (_, index) => view.getUint32(at + 64 + index * 4, true)),
@@ -563,6 +652,16 @@ export interface TupleRecord {
   zone: number;
 }
 export const TUPLE_SIZE = 40;
+/** Offsets of its members. */
+export const TUPLE_AT = {
+  source: 0,
+  destination: 16,
+  sourcePort: 32,
+  destinationPort: 34,
+  protocol: 36,
+  family: 37,
+  zone: 38,
+} as const;
 export const readTuple = (view: DataView, at: number): TupleRecord => ({
   source: readBytes(view, at + 0, 16),
   destination: readBytes(view, at + 16, 16),
@@ -608,6 +707,22 @@ export interface ExpectRecord {
   place: number;
 }
 export const EXPECT_SIZE = 88;
+/** Offsets of its members. */
+export const EXPECT_AT = {
+  tuple: 0,
+  live: 40,
+  master: 48,
+  created: 56,
+  deadline: 64,
+  mark: 72,
+  sourceBucket: 76,
+  assignment: 80,
+  class: 82,
+  flags: 83,
+  limit: 84,
+  direction: 85,
+  place: 86,
+} as const;
 export const readExpect = (view: DataView, at: number): ExpectRecord => ({
   tuple: readTuple(view, at + 0),
   live: view.getBigUint64(at + 40, true),
@@ -660,6 +775,11 @@ export interface FlowSlotRecord {
   id: bigint;
 }
 export const FLOW_SLOT_SIZE = 48;
+/** Offsets of its members. */
+export const FLOW_SLOT_AT = {
+  key: 0,
+  id: 40,
+} as const;
 export const readFlowSlot = (view: DataView, at: number): FlowSlotRecord => ({
   key: readTuple(view, at + 0),
   id: view.getBigUint64(at + 40, true),
@@ -679,6 +799,11 @@ export interface InterfaceKeyRecord {
   vlan: number;
 }
 export const INTERFACE_KEY_SIZE = 8;
+/** Offsets of its members. */
+export const INTERFACE_KEY_AT = {
+  ifindex: 0,
+  vlan: 4,
+} as const;
 export const readInterfaceKey = (view: DataView, at: number): InterfaceKeyRecord => ({
   ifindex: view.getUint32(at + 0, true),
   vlan: view.getUint32(at + 4, true),
@@ -699,6 +824,12 @@ export interface InterfaceRecord {
   flags: number;
 }
 export const INTERFACE_SIZE = 8;
+/** Offsets of its members. */
+export const INTERFACE_AT = {
+  routing: 0,
+  zone: 4,
+  flags: 6,
+} as const;
 export const readInterface = (view: DataView, at: number): InterfaceRecord => ({
   routing: view.getUint32(at + 0, true),
   zone: view.getUint16(at + 4, true),
@@ -721,6 +852,11 @@ export interface AssignmentPortRecord {
   count: number;
 }
 export const ASSIGNMENT_PORT_SIZE = 8;
+/** Offsets of its members. */
+export const ASSIGNMENT_PORT_AT = {
+  first: 0,
+  count: 4,
+} as const;
 export const readAssignmentPort = (view: DataView, at: number): AssignmentPortRecord => ({
   first: view.getUint32(at + 0, true),
   count: view.getUint32(at + 4, true),
@@ -746,6 +882,17 @@ export interface AssignmentRecord {
   family: number;
 }
 export const ASSIGNMENT_SIZE = 80;
+/** Offsets of its members. */
+export const ASSIGNMENT_AT = {
+  from: 0,
+  fromMask: 16,
+  to: 32,
+  toMask: 48,
+  ifindex: 64,
+  mark: 68,
+  id: 72,
+  family: 74,
+} as const;
 export const readAssignment = (view: DataView, at: number): AssignmentRecord => ({
   from: readBytes(view, at + 0, 16),
   fromMask: readBytes(view, at + 16, 16),
@@ -783,6 +930,11 @@ export interface AssignmentNameRecord {
   helper: Uint8Array;
 }
 export const ASSIGNMENT_NAME_SIZE = 80;
+/** Offsets of its members. */
+export const ASSIGNMENT_NAME_AT = {
+  name: 0,
+  helper: 64,
+} as const;
 export const readAssignmentName = (view: DataView, at: number): AssignmentNameRecord => ({
   name: readBytes(view, at + 0, 64),
   helper: readBytes(view, at + 64, 16),
@@ -805,6 +957,14 @@ export interface GuardRecord {
   family: number;
 }
 export const GUARD_SIZE = 40;
+/** Offsets of its members. */
+export const GUARD_AT = {
+  to: 0,
+  mask: 16,
+  fromPort: 32,
+  toPort: 34,
+  family: 36,
+} as const;
 export const readGuard = (view: DataView, at: number): GuardRecord => ({
   to: readBytes(view, at + 0, 16),
   mask: readBytes(view, at + 16, 16),
@@ -842,6 +1002,20 @@ export interface EventRecord {
   expect: ExpectRecord;
 }
 export const EVENT_SIZE = 296;
+/** Offsets of its members. */
+export const EVENT_AT = {
+  type: 0,
+  reason: 1,
+  hook: 2,
+  direction: 3,
+  count: 4,
+  time: 8,
+  ifindex: 16,
+  mark: 20,
+  tuple: 24,
+  flow: 64,
+  expect: 208,
+} as const;
 export const readEvent = (view: DataView, at: number): EventRecord => ({
   type: view.getUint8(at + 0),
   reason: view.getUint8(at + 1),
@@ -897,6 +1071,20 @@ export interface SampleRecord {
   data: Uint8Array;
 }
 export const SAMPLE_SIZE = 1096;
+/** Offsets of its members. */
+export const SAMPLE_AT = {
+  type: 0,
+  reason: 1,
+  hook: 2,
+  direction: 3,
+  length: 4,
+  time: 8,
+  flow: 16,
+  seq: 24,
+  tcpFlags: 28,
+  tuple: 32,
+  data: 72,
+} as const;
 export const readSample = (view: DataView, at: number): SampleRecord => ({
   type: view.getUint8(at + 0),
   reason: view.getUint8(at + 1),
@@ -958,6 +1146,26 @@ export interface RequestRecord {
   tuple: TupleRecord;
 }
 export const REQUEST_SIZE = 128;
+/** Offsets of its members. */
+export const REQUEST_AT = {
+  op: 0,
+  result: 1,
+  class: 2,
+  flags: 3,
+  limit: 4,
+  direction: 5,
+  reason: 6,
+  created: 7,
+  id: 8,
+  evicted: 16,
+  timeout: 24,
+  mark: 32,
+  start: 36,
+  end: 40,
+  slot: 44,
+  master: 48,
+  tuple: 88,
+} as const;
 export const readRequest = (view: DataView, at: number): RequestRecord => ({
   op: view.getUint8(at + 0),
   result: view.getUint8(at + 1),
@@ -1026,6 +1234,15 @@ export interface SourceRecord {
   eventSuppressed: number;
 }
 export const SOURCE_SIZE = 24;
+/** Offsets of its members. */
+export const SOURCE_AT = {
+  controls: 0,
+  expectations: 4,
+  held: 8,
+  window: 12,
+  eventWindow: 16,
+  eventSuppressed: 20,
+} as const;
 export const readSource = (view: DataView, at: number): SourceRecord => ({
   controls: view.getUint32(at + 0, true),
   expectations: view.getUint32(at + 4, true),
@@ -1061,6 +1278,15 @@ export interface EmbryoRecord {
   ttl: number;
 }
 export const EMBRYO_SIZE = 16;
+/** Offsets of its members. */
+export const EMBRYO_AT = {
+  tag: 0,
+  client: 4,
+  server: 8,
+  age: 12,
+  flags: 14,
+  ttl: 15,
+} as const;
 export const readEmbryo = (view: DataView, at: number): EmbryoRecord => ({
   tag: view.getUint32(at + 0, true),
   client: view.getUint32(at + 4, true),
@@ -1091,6 +1317,10 @@ export interface EmbryoSetRecord {
   way: EmbryoRecord[];
 }
 export const EMBRYO_SET_SIZE = 128;
+/** Offsets of its members. */
+export const EMBRYO_SET_AT = {
+  way: 0,
+} as const;
 export const readEmbryoSet = (view: DataView, at: number): EmbryoSetRecord => ({
   way: Array.from({ length: 8 }, (_, index) => readEmbryo(view, at + 0 + index * 16)),
 });
