@@ -136,6 +136,11 @@ __noinline int hold_packet(struct __sk_buff *skb, const struct packet *packet, s
 
 	if (!config || side->flags & STREAM_UNATTENDED)
 		return HOLD_UNAVAILABLE;
+	/* The next byte is here: whatever lies behind a gap waits no longer for its sender. */
+	if (side->flags & STREAM_GAP && !seq_after(packet->seq, next)) {
+		side->flags &= ~STREAM_GAP;
+		side->held_since = 0;
+	}
 	if (side->held_since && now - side->held_since > hold_patience(config, side)) {
 		side->flags |= STREAM_UNATTENDED;
 		side->held_since = 0;

@@ -425,6 +425,16 @@ describe('a daemon that lives and does not answer', () => {
     expect(rig().eventNames()).toEqual([]);
   });
 
+  it('is not assumed because a stranger sent something far ahead, long ago', () => {
+    const session = open();
+    session.probe('client', { flags: 'FA', seq: session.next.client + 10 });
+    rig().advance(5000n * millisecond);
+    expect(session.send('client', { payload: line }).verdict).toBe('redirect');
+    rig().advance(100n * millisecond);
+    session.release('client', { seq: session.next.client - line.length, payload: line });
+    expect(rig().eventNames()).toEqual([]);
+  });
+
   it('is, after ten times as long, when the missing bytes never come: they went another way', () => {
     const session = open();
     session.next.client += line.length;
