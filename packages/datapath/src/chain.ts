@@ -30,6 +30,15 @@ export function attachedSides(namespace: Namespace, ifindex: number): Side[] {
   return SIDES.filter((side) => chainPrograms(namespace, ifindex, side).some(({ ours }) => ours));
 }
 
+/** Whether a program of ours is on a hook in this way. */
+export function hasOurs(namespace: Namespace, ifindex: number, side: Side, mode: 'tcx' | 'clsact'): boolean {
+  try {
+    return query({ namespace, ifindex, side }).programs.some((one) => isOurs(one.name) && one.mode === mode);
+  } catch {
+    return false;
+  }
+}
+
 /** How our programs are attached to both hooks of an interface; null when one of them is missing. */
 export function attachedMode(namespace: Namespace, ifindex: number): 'tcx' | 'clsact' | null {
   try {

@@ -18,7 +18,7 @@ import {
   type Namespace,
 } from '@relatd/native';
 import { assertFits, assignedPorts, portRequests, writeBank, type PortAssignments } from './assignmentBanks.js';
-import { SIDES, attachedSides } from './chain.js';
+import { SIDES, attachedSides, hasOurs } from './chain.js';
 import {
   ASSIGNMENT_NAME_SIZE,
   CONFIG_SIZE,
@@ -46,7 +46,7 @@ import {
   type SampleRecord,
 } from './generated/layout.js';
 import { Hold } from './hold.js';
-import { detachInterface, isDead, layoutTrouble, pinnedInterfaces, removeState } from './pinnedState.js';
+import { detachInterface, detachSide, isDead, layoutTrouble, pinnedInterfaces, removeState } from './pinnedState.js';
 import { linkPin, pinDirectory } from './pins.js';
 import { Requests } from './requests.js';
 import { Tables, interfaceId, numberKey, viewOf, type AssignmentName } from './tables.js';
@@ -292,14 +292,18 @@ export class Datapath {
     for (const { key } of before.values()) map.delete(interfaceKeyBytes(key));
   }
 
-  /** Puts the programs onto an interface; again is harmless. */
+  /** Puts the programs onto an interface; again is harmless. What is attached the other way goes. */
   attach(ifindex: number, hasEthernetHeader: boolean, settings: AttachSettings): 'tcx' | 'clsact' {
+    const { namespace } = this;
     let mode: 'tcx' | 'clsact' = 'tcx';
     for (const side of SIDES) {
       const program = this.#object.program(`relatd_${side}${hasEthernetHeader ? '' : '_l3'}`);
       const pin = linkPin(this.directory, ifindex, side);
       const order = settings[side];
-      mode = attach({ program, namespace: this.namespace, ifindex, side, mode: settings.mode, order, pin }).mode;
+      mode = attach({ program, namespace, ifindex, side, mode: settings.mode, order, pin }).mode;
+      // Twice on one hook would count every packet twice.
+      const other = mode === 'tcx' ? 'clsact' : 'tcx';
+      if (hasOurs(namespace, ifindex, side, other)) detachSide(this.namespace, this.directory, ifindex, side, other);
     }
     return mode;
   }

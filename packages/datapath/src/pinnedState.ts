@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, readdirSync, unlinkSync } from 'node:fs';
-import { detach, isNativeError, linkInterface, lockDirectory, removePins, type Namespace } from '@relatd/native';
+import {
+  detach,
+  isNativeError,
+  linkInterface,
+  lockDirectory,
+  removePins,
+  type Namespace,
+  type Side,
+} from '@relatd/native';
 import { SIDES, attachedSides } from './chain.js';
 import { Limit } from './generated/layout.js';
 import { linkPin } from './pins.js';
@@ -62,15 +70,24 @@ export function pinnedInterfaces(directory: string): number[] {
 
 /** Takes the programs off an interface, which may be gone already. */
 export function detachInterface(namespace: Namespace, directory: string, ifindex: number): void {
-  for (const side of SIDES) {
-    const pin = linkPin(directory, ifindex, side);
-    try {
-      detach({ namespace, ifindex, side, mode: 'auto', pin });
-    } catch {
-      // The interface is gone, and the hook with it.
-    }
-    if (existsSync(pin)) unlinkSync(pin);
+  for (const side of SIDES) detachSide(namespace, directory, ifindex, side, 'auto');
+}
+
+/** Takes the program off one hook. */
+export function detachSide(
+  namespace: Namespace,
+  directory: string,
+  ifindex: number,
+  side: Side,
+  mode: 'auto' | 'tcx' | 'clsact',
+): void {
+  const pin = linkPin(directory, ifindex, side);
+  try {
+    detach({ namespace, ifindex, side, mode, pin });
+  } catch {
+    // The interface is gone, and the hook with it.
   }
+  if (mode !== 'clsact' && existsSync(pin)) unlinkSync(pin);
 }
 
 /** Detaches everything and removes the pins. Returns what was done, a line each. */

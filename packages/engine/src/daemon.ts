@@ -389,6 +389,8 @@ export class Daemon implements EngineView {
     const messages: string[] = [];
     if (JSON.stringify(tableSizes(config)) !== JSON.stringify(tableSizes(before)))
       messages.push('table sizes change after `relatd down`: they stay as they are');
+    if (JSON.stringify([config.order, config.attach]) !== JSON.stringify([before.order, before.attach]))
+      messages.push('order and attach: interfaces that are watched already keep theirs until `relatd down`');
     if (JSON.stringify(config.listen) !== JSON.stringify(before.listen))
       messages.push('listen changes at the next start');
     await this.#apply(config);
