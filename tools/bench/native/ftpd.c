@@ -4,13 +4,15 @@
  *
  *	ftpd ADDRESS PORT WORKERS
  *
- * RETR takes a number of bytes for a file name. One session per worker at a time.
+ * RETR takes a number of bytes for a file name. One session per worker at a time. SITE CPU n keeps the worker on that CPU
+ * for good.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <err.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -148,6 +150,17 @@ refused:
 	return say(session, "425 No data connection.\r\n");
 }
 
+static bool stay_on(struct session *session, int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		return say(session, "504 No such CPU.\r\n");
+	return say(session, "200 Stays there.\r\n");
+}
+
 static void serve(int control)
 {
 	struct session session = { .control = control, .passive = -1 };
@@ -167,6 +180,8 @@ static void serve(int control)
 			going = announce(&session);
 		else if (!strncasecmp(line, "PORT", 4))
 			going = listen_to(&session, argument);
+		else if (!strncasecmp(line, "SITE CPU ", 9))
+			going = stay_on(&session, strtoul(line + 9, NULL, 10));
 		else if (!strncasecmp(line, "RETR", 4))
 			going = retrieve(&session, argument);
 		else if (!strncasecmp(line, "QUIT", 4)) {

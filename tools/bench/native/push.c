@@ -95,7 +95,7 @@ int main(int argc, char **argv)
 			requests[i] = done[first + i];
 			refused += requests[i].result != REASON_NONE || !requests[i].created;
 			requests[i].op = REQUEST_UNEXPECT;
-			requests[i].reason = REASON_REMOVED;
+			requests[i].reason = REASON_REFUSED_BY_SERVER;
 		}
 		batch_run(program, count);
 	}

@@ -30,7 +30,7 @@ export async function bulk(scale: Scale): Promise<Section> {
       name: 'bulk',
       title: 'Bulk throughput of a related flow',
       notes: [
-        `One passive RETR of ${(scale.bulkBytes / 1e6).toFixed(0)} MB per round and gateway, ${String(scale.bulkRounds)} rounds, order rotated; the last three quarters are timed, because buffers fill before the reply on the control connection is there. Veth pairs with offload as the kernel has it: packets are up to 64 KiB.`,
+        `One passive RETR of ${(scale.bulkBytes / 1e6).toFixed(0)} MB per round and gateway, ${String(scale.bulkRounds)} rounds, order rotated; the last three quarters are timed, because buffers fill before the reply on the control connection is there. Server on the first CPU, client on the last. Veth pairs with offload as the kernel has it: packets are up to 64 KiB.`,
       ],
       tables: [
         {
