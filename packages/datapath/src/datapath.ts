@@ -24,8 +24,6 @@ import {
   CONFIG_SIZE,
   EventType,
   GUARD_SIZE,
-  INTERFACE_KEY_SIZE,
-  INTERFACE_SIZE,
   Limit,
   RequestOp,
   readEvent,
@@ -33,23 +31,20 @@ import {
   writeAssignmentName,
   writeConfig,
   writeGuard,
-  writeInterface,
-  writeInterfaceKey,
   zeroAssignmentName,
   zeroConfig,
   type ConfigRecord,
   type EventRecord,
   type GuardRecord,
-  type InterfaceKeyRecord,
-  type InterfaceRecord,
   type RequestRecord,
   type SampleRecord,
 } from './generated/layout.js';
 import { Hold } from './hold.js';
+import { writeInterfaces, type InterfaceEntry } from './interfaceTable.js';
 import { detachInterface, detachSide, isDead, layoutTrouble, pinnedInterfaces, removeState } from './pinnedState.js';
 import { linkPin, pinDirectory } from './pins.js';
 import { Requests } from './requests.js';
-import { Tables, interfaceId, numberKey, viewOf, type AssignmentName } from './tables.js';
+import { Tables, numberKey, viewOf, type AssignmentName } from './tables.js';
 
 /** How many entries each table can take. */
 export interface Sizes {
@@ -277,19 +272,8 @@ export class Datapath {
   }
 
   /** Replaces what the datapath knows of interfaces. What stays the same is not written. */
-  setInterfaces(entries: readonly { key: InterfaceKeyRecord; value: InterfaceRecord }[]): void {
-    const map = this.tables.map('interfaces');
-    const before = this.tables.interfaces();
-    for (const { key, value } of entries) {
-      const id = interfaceId(key);
-      const known = before.get(id);
-      before.delete(id);
-      if (known?.routing === value.routing && known.zone === value.zone && known.flags === value.flags) continue;
-      const bytes = new Uint8Array(INTERFACE_SIZE);
-      writeInterface(viewOf(bytes), 0, value);
-      map.update(interfaceKeyBytes(key), bytes);
-    }
-    for (const { key } of before.values()) map.delete(interfaceKeyBytes(key));
+  setInterfaces(entries: readonly InterfaceEntry[]): void {
+    writeInterfaces(this.tables, entries);
   }
 
   /** Puts the programs onto an interface; again is harmless. What is attached the other way goes. */
@@ -394,10 +378,4 @@ function maxEntries(sizes: Sizes): Record<string, number> {
     expect_free: sizes.expectations,
     embryos: floorPower(sizes.embryonic / Limit.embryoWays),
   };
-}
-
-function interfaceKeyBytes(key: InterfaceKeyRecord): Uint8Array {
-  const bytes = new Uint8Array(INTERFACE_KEY_SIZE);
-  writeInterfaceKey(viewOf(bytes), 0, key);
-  return bytes;
 }

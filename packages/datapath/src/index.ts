@@ -5,6 +5,7 @@ export { assertFits, type PortAssignments } from './assignmentBanks.js';
 export { attachedMode, chainPrograms, type HookProgram } from './chain.js';
 export { Datapath, type AttachSettings, type EventSink, type Settings, type Sizes } from './datapath.js';
 export { readHeldFrame, TCP_FLAG, type TcpFrame } from './frame.js';
+export type { InterfaceEntry } from './interfaceTable.js';
 export { LayoutError } from './pinnedState.js';
 export { pinDirectory } from './pins.js';
 export { requestOf } from './requests.js';

@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { formatProblem, loadConfig, type Assignment, type Config } from '@relatd/config';
-import {
-  Datapath,
-  HoldPolicy,
-  Namespace,
-  assertFits,
-  checkSystem,
-  type EventRecord,
-  type Sizes,
-} from '@relatd/datapath';
+import type { Assignment, Config } from '@relatd/config';
+import { Datapath, HoldPolicy, Namespace, assertFits, checkSystem, type EventRecord } from '@relatd/datapath';
 import { helpers } from '@relatd/helpers';
 import {
   REASONS,
-  RelatdError,
   reasonOf,
   type Counters,
   type EngineView,
@@ -23,6 +14,7 @@ import {
   type Status,
 } from '@relatd/model';
 import { AssignmentIds, assertGuardsFit, guardRecords, portAssignments } from './assignments.js';
+import { laterChanges, readConfig, sameConfig, tableSizes } from './configuration.js';
 import { Connections } from './connections.js';
 import { expectationsOf, flowsOf, type Names } from './convert.js';
 import { Details } from './details.js';
@@ -386,18 +378,10 @@ export class Daemon implements EngineView {
   async reload(): Promise<ReloadResult> {
     const { config, warnings } = await readConfig(this.#options.configPath);
     const before = this.#config;
-    const messages: string[] = [];
-    if (JSON.stringify(tableSizes(config)) !== JSON.stringify(tableSizes(before)))
-      messages.push('table sizes change after `relatd down`: they stay as they are');
-    if (JSON.stringify([config.order, config.attach]) !== JSON.stringify([before.order, before.attach]))
-      messages.push('order and attach: interfaces that are watched already keep theirs until `relatd down`');
-    if (JSON.stringify(config.listen) !== JSON.stringify(before.listen))
-      messages.push('listen changes at the next start');
     await this.#apply(config);
     this.#warnings = warnings;
-    for (const name of this.#interfaces.missing) messages.push(`interface ${name} is not there yet`);
-    const replacer = (_key: string, value: unknown): unknown => (value instanceof Map ? [...value] : value);
-    return { changed: JSON.stringify(config, replacer) !== JSON.stringify(before, replacer), messages };
+    const missing = this.#interfaces.missing.map((name) => `interface ${name} is not there yet`);
+    return { changed: !sameConfig(before, config), messages: [...laterChanges(before, config), ...missing] };
   }
 
   /** Stops serving; what is pinned goes on, unless the daemon is ephemeral. */
@@ -415,21 +399,4 @@ export class Daemon implements EngineView {
     }
     return Promise.resolve();
   }
-}
-
-function tableSizes({ limits }: Config): Sizes {
-  const { flows, control, expectations, embryonic } = limits;
-  return { flows, controls: control, expectations, embryonic };
-}
-
-async function readConfig(path: string): Promise<{ config: Config; warnings: readonly string[] }> {
-  const result = await loadConfig(path);
-  if (result.config === undefined)
-    throw RelatdError.with(
-      { problems: result.problems.map(formatProblem) },
-      'CONFIG_INVALID',
-      path,
-      result.problems.length,
-    );
-  return { config: result.config, warnings: result.warnings.map(({ message }) => message) };
 }
