@@ -166,6 +166,12 @@ export class Session {
     await this.client.writeSegments(parts, 2);
   }
 
+  /** The same for the server and {@link answer}. */
+  async beginAnswer(...parts: string[]): Promise<void> {
+    this.#answered += parts.join('');
+    await this.server.writeSegments(parts, 2);
+  }
+
   /** The control flow as `flows` has it; undefined when it is gone. */
   async find(): Promise<ControlFlow | undefined> {
     const flows = await this.stage.gateway.flows({ kind: 'control' });
