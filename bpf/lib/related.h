@@ -64,6 +64,14 @@ static __always_inline bool related_answers(const struct packet *packet, const s
 	       !seq_after(packet->ack, flow->side[DIRECTION_ORIGINAL].next);
 }
 
+/* Whether its opener has seen the answer, which a stranger who used its address has not. */
+static __always_inline bool related_completes(const struct packet *packet, const struct flow *flow)
+{
+	return packet->direction == DIRECTION_ORIGINAL && packet->tcp_flags & TCP_ACK &&
+	       flow->state != FLOW_NEW &&
+	       flow->side[DIRECTION_REPLY].next - packet->ack < SEQUENCE_WINDOW;
+}
+
 static __always_inline void related_tcp(const struct packet *packet, struct flow *flow)
 {
 	struct flow_side *own = &flow->side[packet->direction & 1];
@@ -83,12 +91,21 @@ static __always_inline void related_tcp(const struct packet *packet, struct flow
 			related_end(&packet->key, flow, REASON_RST);
 			related_give_back(&packet->key, flow);
 		} else if (flow->state != FLOW_NEW && packet->seq == own->next) {
+			bool disowned = packet->direction == DIRECTION_ORIGINAL &&
+					flow->state == FLOW_ESTABLISHED &&
+					!(flow->flags & FLOW_COMPLETED);
+
 			related_end(&packet->key, flow, REASON_RST);
+			/* The SYN was a stranger's: whose address it bore knows nothing of it. */
+			if (disowned)
+				related_give_back(&packet->key, flow);
 		} else {
 			count(REASON_RST_IGNORED);
 		}
 		return;
 	}
+	if (!(flow->flags & FLOW_COMPLETED) && related_completes(packet, flow))
+		flow->flags |= FLOW_COMPLETED;
 	/* Old, empty, or too far ahead to be more than a guess. */
 	if (!seq_after(packet->end, own->next) || ahead >= SEQUENCE_WINDOW)
 		return;

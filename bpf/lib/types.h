@@ -77,6 +77,7 @@ enum flow_flag {
 	FLOW_OPENER_IS_SECOND = 1, /* the key's second endpoint opened the connection */
 	FLOW_TRANSLATED = 2, /* NAT stands between the two hooks that see it */
 	FLOW_RECOGNISED = 4, /* control: its helper has recognised the dialogue */
+	FLOW_COMPLETED = 8, /* related, TCP: its opener has acknowledged the answer */
 };
 
 struct flow_side {

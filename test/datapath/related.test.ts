@@ -239,6 +239,30 @@ describe('an expectation is given back', () => {
     expect(rig().totals().expectations).toBe(0);
   });
 
+  it('once, when the SYN was accepted and its source disowns it: a stranger sent it', () => {
+    announce();
+    for (const [port, left] of [
+      [41001, 1],
+      [41002, 0],
+    ] as const) {
+      const data = control.data({ client: { address: '10.0.1.2', port } });
+      expect(data.send('client', { flags: 'S', ack: 0 }).mark).toBe(related);
+      data.send('server', { flags: 'SA' });
+      // Who has not seen the answer cannot complete the handshake in its opener's name.
+      data.probe('client', { ack: data.next.server + 1 });
+      for (let i = 0; i < 2; i++) data.probe('client', { flags: 'R', ack: 0 });
+      expect(rig().totals().expectations).toBe(left);
+    }
+  });
+
+  it('not when its opener completed the handshake and then reset', () => {
+    const data = announce();
+    data.handshake();
+    data.send('client', { flags: 'R', ack: 0 });
+    expect(dataFlow().state).toBe(FlowState.closed);
+    expect(rig().totals().expectations).toBe(0);
+  });
+
   it('by the sweep, when nobody answered for ten seconds', () => {
     const data = announce();
     data.send('client', { flags: 'S', ack: 0 });

@@ -110,6 +110,7 @@ export const FlowFlag = {
   openerIsSecond: 1,
   translated: 2,
   recognised: 4,
+  completed: 8,
 } as const;
 
 /** enum stream_flag of bpf/lib/types.h. */
