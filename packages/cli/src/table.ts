@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Table from 'cli-table3';
+import { paint } from './colour.js';
 import type { Output } from './context.js';
 
 /** One column of a table: its heading and whether its cells are numbers. */
@@ -18,11 +19,10 @@ export function tableText(columns: readonly Column[], rows: readonly (readonly s
 
 function drawn(columns: readonly Column[], rows: readonly (readonly string[])[], output: Output): string {
   const table = new Table({
-    head: columns.map(({ title }) => title),
+    head: columns.map(({ title }) => paint(output, 'bold', title)),
     colAligns: columns.map(({ right }) => (right === true ? 'right' : 'left')),
-    style: output.colour
-      ? { head: ['bold'], border: ['gray'], compact: true }
-      : { head: [], border: [], compact: true },
+    // The library would decide by itself whether to colour, and differently (CI, FORCE_COLOR).
+    style: { head: [], border: [], compact: true },
   });
   for (const row of rows) table.push([...row]);
   return table.toString();

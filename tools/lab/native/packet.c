@@ -78,7 +78,8 @@ static void transmit(const char *hex, size_t length)
 		link_address.sll_protocol = htons(n && frame[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
 	else
 		link_address.sll_protocol = n >= 14 ? htons(frame[12] << 8 | frame[13]) : 0;
-	while (sendto(sock, frame, n, 0, (struct sockaddr *)&link_address, sizeof(link_address)) < 0) {
+	while (sendto(sock, frame, n, 0, (struct sockaddr *)&link_address, sizeof(link_address)) <
+	       0) {
 		/* A full queue empties soon: the caller asked for every frame to be sent. */
 		if (errno == ENOBUFS || errno == EINTR || errno == EAGAIN) {
 			usleep(100);
@@ -101,8 +102,12 @@ static void show(void)
 		struct sockaddr_ll from;
 		struct iovec part = { frame, sizeof(frame) };
 		struct msghdr message = {
-			.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &part, .msg_iovlen = 1,
-			.msg_control = &control, .msg_controllen = sizeof(control),
+			.msg_name = &from,
+			.msg_namelen = sizeof(from),
+			.msg_iov = &part,
+			.msg_iovlen = 1,
+			.msg_control = &control,
+			.msg_controllen = sizeof(control),
 		};
 		ssize_t n = recvmsg(sock, &message, MSG_DONTWAIT);
 		const struct tpacket_auxdata *aux = NULL;
@@ -115,8 +120,11 @@ static void show(void)
 		fputs(from.sll_pkttype == PACKET_OUTGOING ? "out " : "in ", stdout);
 		if (aux && aux->tp_status & TP_STATUS_VLAN_VALID && n >= 12) {
 			/* The kernel keeps the outer tag beside the frame: show it where it was on the wire. */
-			uint16_t tpid = aux->tp_status & TP_STATUS_VLAN_TPID_VALID ? aux->tp_vlan_tpid : ETH_P_8021Q;
-			unsigned char tag[4] = { tpid >> 8, tpid, aux->tp_vlan_tci >> 8, aux->tp_vlan_tci };
+			uint16_t tpid = aux->tp_status & TP_STATUS_VLAN_TPID_VALID ?
+						aux->tp_vlan_tpid :
+						ETH_P_8021Q;
+			unsigned char tag[4] = { tpid >> 8, tpid, aux->tp_vlan_tci >> 8,
+						 aux->tp_vlan_tci };
 
 			put_hex(frame, 12);
 			put_hex(tag, 4);
@@ -173,7 +181,8 @@ int main(int argc, char **argv)
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", argv[1]);
 	if (ioctl(sock, SIOCGIFHWADDR, &request) < 0)
 		die(argv[1]);
-	has_ethernet = request.ifr_hwaddr.sa_family == ARPHRD_ETHER || request.ifr_hwaddr.sa_family == ARPHRD_LOOPBACK;
+	has_ethernet = request.ifr_hwaddr.sa_family == ARPHRD_ETHER ||
+		       request.ifr_hwaddr.sa_family == ARPHRD_LOOPBACK;
 	link_address.sll_family = AF_PACKET;
 	link_address.sll_ifindex = if_nametoindex(argv[1]);
 	link_address.sll_protocol = quiet ? 0 : htons(ETH_P_ALL);
