@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { BpfProgram } from '@relatd/native';
-import { Limit, REQUEST_SIZE, readRequest, writeRequest, zeroRequest, type RequestRecord } from './generated/layout.js';
+import { Limit, REQUEST_AT, REQUEST_SIZE, writeRequest, zeroRequest, type RequestRecord } from './generated/layout.js';
 
 /** A request with the fields that it uses; the others are zero. */
 export function requestOf(parts: Partial<RequestRecord>): RequestRecord {
