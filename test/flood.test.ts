@@ -189,3 +189,39 @@ describe('spoofed SYNs on ports that are expected', () => {
     await session.shutFromClient(port);
   });
 });
+
+describe('a client that talks without end', () => {
+  it('keeps nobody else waiting, and is heard itself', async () => {
+    await using stage = await Stage.open({}, { config });
+    const [loud, quiet] = [await stage.session(), await stage.session()];
+    const block = 'SIZE some/file/with/a/name\r\n'.repeat(2000);
+    let over = false;
+    let talked = 0;
+    const talk = async (): Promise<void> => {
+      while (!over) {
+        await loud.begin(block);
+        talked++;
+        await eventually(
+          () => (loud.server.received.length > (talked - 4) * block.length ? true : undefined),
+          () => 'it is not heard any more',
+          8000,
+        );
+      }
+    };
+    const talking = talk();
+    const { counters } = await stage.gateway.client().status();
+    for (let i = 0; i < 20; i++) {
+      const port = stage.newPort();
+      await quiet.passive(port);
+      await quiet.dataFromClient(port);
+    }
+    over = true;
+    await talking;
+    expect(talked).toBeGreaterThan(3);
+    await loud.say('NOOP\r\n');
+    const last = stage.newPort();
+    await loud.active(last);
+    await loud.dataFromServer(last);
+    expect((await stage.gateway.client().status()).counters.held).toBeGreaterThan(counters.held);
+  });
+});

@@ -10,14 +10,15 @@ import { openRawPlaces, RawConnection, RawEnd, type RawPlaces, type RawStart } f
 let stage: Stage;
 let places: RawPlaces;
 
+const config = {
+  interfaces: defaultConfig.interfaces,
+  assignments: [
+    { name: 'ftp-2121', helper: 'ftp', port: 2121 },
+    { name: 'brief', helper: 'ftp', port: 2122, limits: { expectation: '1s' } },
+  ],
+};
+
 beforeAll(async () => {
-  const config = {
-    interfaces: defaultConfig.interfaces,
-    assignments: [
-      { name: 'ftp-2121', helper: 'ftp', port: 2121 },
-      { name: 'brief', helper: 'ftp', port: 2122, limits: { expectation: '1s' } },
-    ],
-  };
   // By mark alone, so that no connection tracking stops what a stranger forges.
   stage = await Stage.open({}, { config, firewall: 'mark-only' });
   places = await openRawPlaces(stage.lab);
@@ -306,8 +307,32 @@ describe('the end of a control connection', () => {
   });
 });
 
+describe('a control connection that was there before its assignment', () => {
+  it('is never tracked; the next one is', async () => {
+    const listener = await stage.listener(21);
+    const client = await stage.client.connect(stage.lab.server.ipv4, 21);
+    const server = await listener.accept();
+    await server.write('220 ready\r\n');
+    expect(await client.readLine()).toBe('220 ready');
+    await stage.gateway.reload({ ...config, assignments: [...config.assignments, { helper: 'ftp', port: 21 }] });
+    try {
+      const port = stage.newPort();
+      await client.write(`USER alice\r\nPORT ${hostPort(client.local.address, port)}\r\n`);
+      await server.waitFor(/PORT .*\r\n/);
+      expect((await stage.gateway.flows()).filter(({ destination }) => destination.port === 21)).toEqual([]);
+      const session = await stage.session({ port: 21 });
+      await session.active(port);
+      expect((await session.dataFromServer(port)).assignment).toBe('ftp');
+    } finally {
+      await stage.gateway.reload(config);
+    }
+    await client.end();
+    await server.end();
+  });
+});
+
 describe('addresses and ports that are used again', () => {
-  it.each(['fin', 'rst'] as const)(
+  it.each(['fin', 'rst', 'reused'] as const)(
     'by a control connection right behind one that ended by %s: it is a new one',
     async (end) => {
       const first = await openRaw();
@@ -317,9 +342,10 @@ describe('addresses and ports that are used again', () => {
       } else {
         await client.send({ flags: 'FA' });
         await server.gets(({ flags }) => flags === 'FA');
-        await server.send({ flags: 'FA' });
+        // Else one side has not closed: a SYN begins anew all the same.
+        if (end === 'fin') await server.send({ flags: 'FA' });
       }
-      expect(await endOfControl(first.id)).toBe(end);
+      if (end !== 'reused') expect(await endOfControl(first.id)).toBe(end);
       const isns = { clientIsn: 5_000_000, serverIsn: 6_000_000 };
       const second = RawConnection.ends(stage.gateway, places, { ...isns, clientPort: client.port });
       await second.handshake();
@@ -327,6 +353,7 @@ describe('addresses and ports that are used again', () => {
         async () => ((await second.flow())?.state === 'established' ? true : undefined),
         () => stage.gateway.history(),
       );
+      expect(await endOfControl(first.id)).toBe(end);
       second.id = (await second.flow())?.id ?? '';
       expect(second.id).not.toBe(first.id);
       await second.login();
