@@ -18,6 +18,7 @@ const packages = {
     'lftp',
     'netbase',
     'nftables',
+    'openssl',
     'procps',
     'tcpdump',
     'tnftp',
