@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RawPort, tcp } from '@relatd/lab';
-import type { Event } from '@relatd/model';
+import type { Event, RelatedFlow } from '@relatd/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostPort, passiveReply, Stage } from './support/dialogue.js';
 import { defaultConfig, eventually } from './support/gateway.js';
@@ -157,7 +157,7 @@ describe('an expectation', () => {
       );
       await sleep(20);
       expect(arrivals(from, port)).toBe(1);
-      expect(related(raw.id, port)).toHaveLength(1);
+      expect(await related(raw.id, port)).toHaveLength(1);
     }
     await raw.close();
   });
@@ -170,10 +170,12 @@ describe('an expectation', () => {
       .length;
   }
 
-  function related(master: string, port: number): Event[] {
-    return stage.gateway
-      .of('related.new')
-      .filter(({ flow }) => flow.master === master && flow.destination.port === port);
+  /** Related flows of a master and a port, once one was told. */
+  async function related(master: string, port: number): Promise<Event[]> {
+    const isOne = ({ flow }: { flow: RelatedFlow }): boolean =>
+      flow.master === master && flow.destination.port === port;
+    await stage.gateway.event('related.new', isOne);
+    return stage.gateway.of('related.new').filter(isOne);
   }
 
   it('is not touched by SYNs of strangers to its port, nor by other packets', async () => {
@@ -189,7 +191,7 @@ describe('an expectation', () => {
       ...['SA', 'A', 'R', 'RA', 'F', 'FA', 'PA'].map((flags) => tcp({ ...ends, src: '10.77.2.99', sport: 20, flags })),
     );
     expect(await raw.server.opens(port)).toBe(true);
-    expect(related(raw.id, port)).toHaveLength(1);
+    expect(await related(raw.id, port)).toHaveLength(1);
     expect(raw.expected()).toEqual([port]);
     await raw.close();
   });
