@@ -127,15 +127,20 @@ export class Datapath {
     const directory = pinDirectory(namespace);
     mountBpffs();
     mountBpffs(directory);
-    const lock = lockDirectory(directory);
+    let lock = lockDirectory(directory);
     try {
       const trouble = layoutTrouble(directory);
       if (trouble !== null) {
         if (!discardState) throw trouble;
         removeState(namespace, directory);
+        // The directory went with what was in it, and the lock on it.
+        lock.close();
+        mountBpffs(directory);
+        lock = lockDirectory(directory);
       }
       return new Datapath(namespace, directory, lock, sizes);
     } catch (error) {
+      if (!existsSync(`${directory}/maps/config`)) removePins(directory);
       lock.close();
       throw error;
     }
