@@ -102,10 +102,14 @@ __noinline int event_limited(enum event_type type, enum reason reason, const str
 	struct source *source;
 	struct event *event;
 	__u32 second = clock_coarse() / NSEC_PER_SEC;
+	__u32 bucket;
 
 	if (!config)
 		return 0;
-	source = source_get(source_bucket(&packet->tuple.source, packet->tuple.zone, config->seed));
+	/* Another place for each kind: a count stands for events of one kind only. */
+	bucket = source_bucket(&packet->tuple.source, packet->tuple.zone, config->seed);
+	bucket += type * REASON_MAX + reason;
+	source = source_get(bucket & (LIMIT_SOURCES - 1));
 	if (!source)
 		return 0;
 	if (source->event_window == second) {
