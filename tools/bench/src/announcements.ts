@@ -83,7 +83,7 @@ export async function announcements(scale: Scale): Promise<Section> {
         `A scripted session: ${String(scale.announcementRounds)} rounds of ${String(scale.announcements)} NOOP, PASV and PORT each, order of the gateways rotated. ` +
           "Release: from the kernel's timestamp of the announcement at the gateway's interface to its second sighting on that interface, back from the hold device; by then its expectation is live. " +
           'Transit: from arrival on one interface to departure on the other, by the same clock, with and without relatd. ' +
-          'Round trip: as the client measures it, command to reply, server included. Here every control payload takes the held path, NOOP and replies too; the tables that decide most of them in the datapath come with a later issue.',
+          'Round trip: as the client measures it, command to reply, server included. Here every control payload takes the held path, NOOP and replies too; the tables that decide most of them in the datapath are for a later version.',
       ],
       tables: [
         { title: 'arrival to release', columns, rows: rows('release', ['passive', 'active'], titles) },
