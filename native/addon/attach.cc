@@ -25,6 +25,13 @@ Mode ReadMode(Args& args) {
   return Mode::kAuto;
 }
 
+Hook ReadHook(Args& args) {
+  Hook hook = {};
+  hook.ifindex = args.U32("ifindex", 1, INT32_MAX);
+  hook.egress = args.Bool("egress");
+  return hook;
+}
+
 // The kernel's answers for a missing interface differ by call (ENODEV, EINVAL, none at all): ask for it first.
 Status CheckInterface(const Hook& hook) {
   char name[IF_NAMESIZE];
@@ -53,9 +60,7 @@ Napi::Value Attach(const Napi::CallbackInfo& info) {
   Args args(info);
   args.Skip();
   args.Skip();
-  Hook hook = {};
-  hook.ifindex = args.U32("ifindex", 1, INT32_MAX);
-  hook.egress = args.Bool("egress");
+  Hook hook = ReadHook(args);
   Mode mode = ReadMode(args);
   bool first = args.Bool("first");
   std::string pin = args.OptionalString("pin").value_or("");
@@ -87,9 +92,7 @@ Napi::Value Detach(const Napi::CallbackInfo& info) {
   if (ns == nullptr) return env.Undefined();
   Args args(info);
   args.Skip();
-  Hook hook = {};
-  hook.ifindex = args.U32("ifindex", 1, INT32_MAX);
-  hook.egress = args.Bool("egress");
+  Hook hook = ReadHook(args);
   Mode mode = ReadMode(args);
   std::string pin = args.OptionalString("pin").value_or("");
   uint32_t priority = args.U32("priority", 1, UINT16_MAX);
@@ -128,9 +131,7 @@ Napi::Value Query(const Napi::CallbackInfo& info) {
   if (ns == nullptr) return env.Undefined();
   Args args(info);
   args.Skip();
-  Hook hook = {};
-  hook.ifindex = args.U32("ifindex", 1, INT32_MAX);
-  hook.egress = args.Bool("egress");
+  Hook hook = ReadHook(args);
   if (!args.ok()) return env.Undefined();
   Result<EnteredNamespace> entered = ns->Enter();
   if (!entered.ok()) return Throw(env, entered.failure());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Assignment, Config } from '@relatd/config';
-import { Datapath, HoldPolicy, Namespace, assertFits, checkSystem, type EventRecord } from '@relatd/datapath';
+import { Datapath, HoldPolicy, assertFits, checkSystem, type EventRecord, type Namespace } from '@relatd/datapath';
 import { helpers } from '@relatd/helpers';
 import {
   REASONS,
@@ -23,6 +23,7 @@ import { EventTranslator } from './eventTranslator.js';
 import { explained } from './failure.js';
 import { InterfaceKeeper } from './interfaceKeeper.js';
 import { Limiter } from './limiter.js';
+import { openNamespace } from './namespace.js';
 import { Statistics } from './statistics.js';
 import { daemonStatus, holdStatus, lossesOf, tableStatus } from './status.js';
 
@@ -118,8 +119,7 @@ export class Daemon implements EngineView {
     try {
       const [problem] = checkSystem().problems;
       if (problem !== undefined) throw Object.assign(new Error(problem.message), { code: problem.code });
-      const namespace = options.netns === null ? Namespace.current() : Namespace.open(options.netns);
-      return await Daemon.#startIn(namespace, options, config, warnings);
+      return await Daemon.#startIn(openNamespace(options.netns), options, config, warnings);
     } catch (error) {
       throw explained(error, options.netns);
     }

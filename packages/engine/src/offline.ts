@@ -4,25 +4,22 @@ import { release } from 'node:os';
 import {
   Datapath,
   HoldPolicy,
-  Namespace,
   Tables,
   attachedMode,
   boottimeNs,
   chainPrograms,
   pinDirectory,
+  type Namespace,
 } from '@relatd/datapath';
 import { RelatdError, formatMark, type Expectation, type Flow, type Status } from '@relatd/model';
 import { bootTimeToIso, expectationsOf, flowsOf, type Names } from './convert.js';
 import { explained } from './failure.js';
+import { openNamespace } from './namespace.js';
 import { countFlows, counterWarnings, holdStatus, lossesOf, tableStatus, version } from './status.js';
 
 /** Which network namespace; null: the caller's. */
 export interface Where {
   readonly netns: string | null;
-}
-
-function open(netns: string | null): Namespace {
-  return netns === null ? Namespace.current() : Namespace.open(netns);
 }
 
 /** Runs with the tables that are pinned for a namespace. @throws NOT_RUNNING when there are none */
@@ -31,7 +28,7 @@ async function withPins<T>(
   use: (tables: Tables, names: Names, namespace: Namespace) => Promise<T>,
 ): Promise<T> {
   try {
-    const namespace = open(netns);
+    const namespace = openNamespace(netns);
     try {
       return await withTables(namespace, use);
     } finally {
@@ -131,7 +128,7 @@ function warningsOf(running: boolean, orderly: boolean): string[] {
 /** Detaches everything and removes the pins of a namespace. Returns what was done, a line each. */
 export async function takeDown({ netns }: Where): Promise<string[]> {
   try {
-    const namespace = open(netns);
+    const namespace = openNamespace(netns);
     try {
       return await Promise.resolve(Datapath.remove(namespace));
     } finally {
