@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Family, PortRange, Prefix, Protocol } from '@relatd/model';
-import type { Listen } from './field.js';
+import type { Listen } from '@relatd/document';
 
 /** One assignment, everything resolved. */
 export interface Assignment {

@@ -3,10 +3,10 @@ import { HELPERS } from './helper.js';
 import { jsonSchema as schemaFor } from './schema.js';
 
 export { assignmentPairs, type Assignment, type AssignmentPair, type Config, type Guard } from './config.js';
-export type { Listen } from './field.js';
+export type { Listen } from '@relatd/document';
 export { HELPERS, type HelperDefaults } from './helper.js';
 export { DEFAULT_PATH, loadConfig, parseConfig, type ParseResult } from './load.js';
-export { formatProblem, type Problem } from './problem.js';
+export { formatProblem, type Problem } from '@relatd/document';
 export { iptablesRules, nftRules } from './rules.js';
 
 /** JSON Schema (draft 2020-12) of the configuration file, for editors. */

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { loadConfig, parseConfig } from './load.js';
-import { formatProblem } from './problem.js';
+import { formatProblem } from '@relatd/document';
 import type { Config } from './config.js';
 
 const problemsOf = (text: string): string[] => (parseConfig(text, 'relatd.yaml').problems ?? []).map(formatProblem);

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createReadStream } from 'node:fs';
 import { ANY, printable } from '@relatd/model';
+import { Findings, readSource, readTextFile, type Problem, type Source } from '@relatd/document';
 import type { z } from 'zod';
 import { checkAssignments, checkGuards, checkInterfaces, checkMarks, type Entry, type Finding } from './check.js';
 import type { Assignment, Config, Guard } from './config.js';
 import { rank } from './coverage.js';
-import { list } from './field.js';
 import { HELPERS, type HelperDefaults } from './helper.js';
-import { formatKeyPath, nearest, show, type Problem } from './problem.js';
 import { configSchema, type AssignmentInput, type ConfigInput } from './schema.js';
-import { readSource, TEXT_MAX, type Source } from './source.js';
 
 /** Where the configuration is when nobody says otherwise. */
 export const DEFAULT_PATH = '/etc/relatd/relatd.yaml';
@@ -24,31 +21,10 @@ export async function loadConfig(
   path: string = DEFAULT_PATH,
   helpers: readonly HelperDefaults[] = HELPERS,
 ): Promise<ParseResult> {
-  const whole = (message: string): ParseResult => ({
-    problems: [{ file: printable(path), line: null, column: null, path: '', message }],
-  });
-  const chunks: Buffer[] = [];
-  try {
-    // One byte more than allowed shows that there is more.
-    for await (const chunk of createReadStream(path, { end: TEXT_MAX })) chunks.push(chunk as Buffer);
-  } catch (error) {
-    return whole(unreadable(error));
-  }
-  const bytes = Buffer.concat(chunks);
-  if (bytes.length > TEXT_MAX) return whole(`the file is larger than ${String(TEXT_MAX)} bytes`);
-  try {
-    return parseConfig(new TextDecoder('utf-8', { fatal: true }).decode(bytes), path, helpers);
-  } catch {
-    return whole('the file is not UTF-8 text');
-  }
-}
-
-function unreadable(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  if (code === 'ENOENT') return 'there is no such file; create it, or name another';
-  if (code === 'EACCES' || code === 'EPERM') return 'no permission to read it; run as root, or change its mode';
-  if (code === 'EISDIR') return 'this is a directory; name a file in it';
-  return `cannot be read: ${(error as Error).message}`;
+  const file = await readTextFile(path);
+  if ('problem' in file)
+    return { problems: [{ file: printable(path), line: null, column: null, path: '', message: file.problem }] };
+  return parseConfig(file.text, path, helpers);
 }
 
 /** Checks a configuration's text. `filename` is what messages call it. Never throws. */
@@ -174,7 +150,10 @@ function check(
     const own = parts.assignments.flatMap(({ item, index }) =>
       item.interface === undefined ? [] : [{ name: item.interface, path: ['assignments', index, 'interface'] }],
     );
-    checkInterfaces(parts.interfaces, [...zones, ...own], warn);
+    // A zone's place is its key: the value is only a number.
+    checkInterfaces(parts.interfaces, [...zones, ...own], (path, message) => {
+      findings.warn(path, message, path[0] === 'zones' ? 'key' : 'value');
+    });
   }
   const limits = parts.limits;
   if (limits?.control !== undefined && limits.control > limits.flows) {
@@ -211,64 +190,4 @@ function resolve(file: string, input: ConfigInput, assignments: readonly Assignm
     related: input.related,
     listen,
   };
-}
-
-/** Collects problems and finds their places. */
-class Findings {
-  readonly wrong: Problem[] = [];
-  readonly #warnings: Problem[] = [];
-  readonly #file: string;
-  readonly #source: Source;
-
-  constructor(file: string, source: Source) {
-    this.#file = file;
-    this.#source = source;
-  }
-
-  add(position: { line: number; column: number } | null, path: string, message: string, into = this.wrong): void {
-    into.push({
-      file: this.#file,
-      line: position?.line ?? null,
-      column: position?.column ?? null,
-      path: printable(path),
-      message: printable(message),
-    });
-  }
-
-  error(path: PropertyKey[], message: string): void {
-    this.add(this.#source.positionOf(path), formatKeyPath(path), message);
-  }
-
-  warn(path: PropertyKey[], message: string): void {
-    // A zone's place is its key: the value is only a number.
-    const part = path[0] === 'zones' ? 'key' : 'value';
-    this.add(this.#source.positionOf(path, part), formatKeyPath(path), message, this.#warnings);
-  }
-
-  /** One of zod's issues; an issue about unknown keys carries the known ones as its message. */
-  issue(issue: z.core.$ZodIssue): void {
-    if (issue.code !== 'unrecognized_keys') {
-      this.error([...issue.path], issue.message);
-      return;
-    }
-    const known = JSON.parse(issue.message) as string[];
-    for (const key of issue.keys) {
-      const near = nearest(key, known);
-      const right = near === null ? `known here are ${list(known, 'and')}` : `did you mean ${near}?`;
-      const position = this.#source.positionOf([...issue.path, key], 'key');
-      this.add(position, formatKeyPath(issue.path), `unknown key ${show(key)}; ${right}`);
-    }
-  }
-
-  sorted(): Problem[] {
-    return sortProblems(this.wrong);
-  }
-
-  sortedWarnings(): Problem[] {
-    return sortProblems(this.#warnings);
-  }
-}
-
-function sortProblems(problems: readonly Problem[]): Problem[] {
-  return [...problems].sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
 }

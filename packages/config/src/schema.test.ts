@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { jsonSchema } from './index.js';
-import { nearest } from './problem.js';
+import { nearest } from '@relatd/document';
 
 describe('JSON schema', () => {
   it('has every key, with a description and its default', () => {

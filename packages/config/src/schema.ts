@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
-import * as f from './field.js';
-import { nearest, show } from './problem.js';
+import { fields as f } from '@relatd/document';
+import { nearest, show } from '@relatd/document';
 
 /** What mark, limits and idle times are when the file says nothing. */
 const DEFAULTS = {
