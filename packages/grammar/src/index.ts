@@ -1,1 +1,17 @@
-export {};
+// SPDX-License-Identifier: Apache-2.0
+export { compileDefinition, loadDefinition, type CompileOptions, type CompileResult } from './compile.js';
+export { describeHelper } from './describe.js';
+export { Interpreter, type Announced, type MachineDirection, type MachineFact } from './interpreter.js';
+export {
+  MACHINE_LIMITS,
+  NO_GROUP,
+  NO_REGISTER,
+  type AddressKind,
+  type CompiledHelper,
+  type Machine,
+  type MachineAnnouncement,
+  type MachineAnswer,
+  type MachineRule,
+  type MachineTransition,
+  type Stop,
+} from './machine.js';
