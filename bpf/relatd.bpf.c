@@ -44,12 +44,45 @@ static __always_inline bool flow_is_reused(const struct flow *flow, const struct
 	return flow->state == FLOW_CLOSED || flow->state == FLOW_CLOSING;
 }
 
+static __always_inline bool control_opens(struct __sk_buff *skb, const struct config *config,
+					  const struct packet *packet, bool seen)
+{
+	if (packet->tuple.protocol == IPPROTO_TCP)
+		return handshake_see(skb, config, packet, seen);
+	return !seen && assignment_port_find(config, &packet->tuple) &&
+	       datagram_begin(config, packet, opening_ifindex(skb, packet));
+}
+
+enum open_result {
+	OPEN_NOTHING, /* the verdict is in the packet */
+	OPEN_CONTROL, /* a control connection began */
+};
+
+/* A packet of no known flow: it may match an expectation, begin a control connection, or meet a guard. */
+__noinline int packet_open(struct __sk_buff *skb, struct packet *packet)
+{
+	if (!packet)
+		return OPEN_NOTHING;
+	struct config *config = config_get();
+	bool seen = seen_at_ingress(skb, packet->hook);
+
+	packet->verdict = PASS;
+	if (!config)
+		return OPEN_NOTHING;
+	if (!seen && packet_is_opener(packet) && related_begin(skb, packet))
+		return OPEN_NOTHING;
+	if (control_opens(skb, config, packet, seen))
+		return OPEN_CONTROL;
+	if (!seen)
+		packet->verdict = guard_packet(skb, config, packet);
+	return OPEN_NOTHING;
+}
+
 static __always_inline int packet_track(struct __sk_buff *skb, const struct config *config,
 					struct packet *packet)
 {
 	struct interface *interface = interface_find(skb->ifindex, packet->vlan);
 	struct flow *flow;
-	bool seen;
 
 	if (!interface || interface->flags & INTERFACE_SKIP) {
 		count(REASON_NOT_WATCHED);
@@ -74,18 +107,14 @@ static __always_inline int packet_track(struct __sk_buff *skb, const struct conf
 	}
 
 	mark_clear(skb, config, packet->hook);
-	seen = seen_at_ingress(skb, packet->hook);
-	if (!seen && packet_is_opener(packet) && related_begin(skb, packet))
+	if (packet_open(skb, packet) != OPEN_CONTROL)
+		return packet->verdict;
+	/* The packet that begins a control connection may carry its first bytes. */
+	flow = flow_find(&packet->key, packet->tag);
+	if (!flow)
 		return PASS;
-	if (packet->tuple.protocol == IPPROTO_TCP && handshake_see(skb, config, packet, seen)) {
-		/* The handshake's last ACK may carry the first bytes. */
-		flow = flow_find(&packet->key, packet->tag);
-		if (flow) {
-			packet->direction = DIRECTION_ORIGINAL;
-			return control_packet(skb, packet, flow);
-		}
-	}
-	return seen ? PASS : guard_packet(skb, config, packet);
+	packet->direction = DIRECTION_ORIGINAL;
+	return control_packet(skb, packet, flow);
 }
 
 SEC("tc")
@@ -158,6 +187,8 @@ struct layout {
 	struct assignment_port assignment_port;
 	struct assignment assignment;
 	struct assignment_name assignment_name;
+	struct policy policy;
+	struct machine machine;
 	struct guard guard;
 	struct event event;
 	struct sample sample;
@@ -171,6 +202,12 @@ struct layout {
 	enum flow_state flow_state;
 	enum flow_flag flow_flag;
 	enum stream_flag stream_flag;
+	enum dialogue_flag dialogue_flag;
+	enum stop stop;
+	enum unmatched unmatched;
+	enum rule_flag rule_flag;
+	enum answer answer;
+	enum address_kind address_kind;
 	enum expect_flag expect_flag;
 	enum embryo_flag embryo_flag;
 	enum interface_flag interface_flag;

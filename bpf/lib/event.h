@@ -166,7 +166,8 @@ __noinline int sample_send(struct __sk_buff *skb, const struct packet *packet, _
 	length = ((length - 1) & (LIMIT_SAMPLE_BYTES - 1)) + 1;
 	if (bpf_skb_load_bytes(skb, packet->payload, sample->data, length))
 		return 0;
-	if (bpf_ringbuf_output(&events, sample, sizeof(*sample), event_wakeup()))
+	if (bpf_ringbuf_output(&events, sample, offsetof(struct sample, data) + length,
+			       event_wakeup()))
 		count(REASON_SAMPLE_LOST);
 	return 0;
 }

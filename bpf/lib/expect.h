@@ -159,6 +159,7 @@ struct expect_order {
 	__u64 deadline;
 	__u32 mark;
 	__u32 source_bucket;
+	__u32 stream;
 	__u16 assignment;
 	__u8 class;
 	__u8 flags;
@@ -166,9 +167,29 @@ struct expect_order {
 	__u8 direction;
 	__u8 place;
 	/* out */
+	__u8 created; /* 1: a new one, 0: refreshed */
 	__u32 slot;
 	__u64 id;
+	__u64 evicted; /* id of the one that made room */
 };
+
+/*
+ * One per CPU: on the stack it would leave too little to the functions below, and 6.1 takes no pointer that
+ * came in as a global function's argument for a map's key.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct expect_order);
+} order_scratch SEC(".maps");
+
+static __always_inline struct expect_order *order_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&order_scratch, &zero);
+}
 
 static __always_inline bool expect_slot_take(struct totals *totals, const struct config *config,
 					     __u32 *slot)
@@ -185,8 +206,10 @@ static __always_inline bool expect_slot_take(struct totals *totals, const struct
  * Makes the record, then shows it. Limits that belong to the master are the caller's. With a full table
  * or source nothing is changed.
  */
-__noinline enum reason expect_insert(struct expect_order *order)
+__noinline enum reason expect_insert(void)
 {
+	struct expect_order *order = order_get();
+
 	if (!order)
 		return REASON_BUSY;
 	struct config *config = config_get();
@@ -216,6 +239,7 @@ __noinline enum reason expect_insert(struct expect_order *order)
 	expect->deadline = order->deadline;
 	expect->mark = order->mark;
 	expect->source_bucket = order->source_bucket;
+	expect->stream = order->stream;
 	expect->assignment = order->assignment;
 	expect->class = order->class;
 	expect->flags = order->flags;
@@ -243,6 +267,16 @@ give_total:
 give_source:
 	quota_give(&source->expectations);
 	return reason;
+}
+
+/* Ends an expired expectation with exactly the order's tuple. */
+static __always_inline void expect_clear_due(const struct expect_order *order, __u64 now)
+{
+	__u32 *slot = bpf_map_lookup_elem(&expect_index, &order->tuple);
+	struct expect *expect = slot ? expect_at(*slot) : NULL;
+
+	if (expect && expect_is_due(expect, now) && tuple_equal(&expect->tuple, &order->tuple))
+		expect_end(expect, *slot, READ_ONCE(expect->live), REASON_EXPIRED);
 }
 
 #endif

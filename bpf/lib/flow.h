@@ -29,12 +29,19 @@ struct {
 	__type(value, __u32);
 } flow_free SEC(".maps");
 
+/* An array: every control packet needs its stream, and a hash look-up costs more than the rest. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 16384);
-	__type(key, __u64); /* flow id */
+	__type(key, __u32);
 	__type(value, struct stream);
 } streams SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 16384);
+	__type(value, __u32);
+} stream_free SEC(".maps");
 
 /* Building a value on the stack would take a third of it. */
 struct flow_scratch {
@@ -65,9 +72,32 @@ static __always_inline struct flow *flow_find(const struct tuple *key, __u64 tag
 	return flow && flow_is(flow, tag) ? flow : NULL;
 }
 
-static __always_inline struct stream *stream_find(__u64 flow)
+static __always_inline struct stream *stream_find(__u32 slot, __u64 flow)
 {
-	return bpf_map_lookup_elem(&streams, &flow);
+	struct stream *stream = bpf_map_lookup_elem(&streams, &slot);
+
+	return stream && READ_ONCE(stream->flow) == flow ? stream : NULL;
+}
+
+static __always_inline bool stream_slot_take(struct totals *totals, const struct config *config,
+					     __u32 *slot)
+{
+	if (!bpf_map_pop_elem(&stream_free, slot))
+		return true;
+	if (READ_ONCE(totals->stream_unused) >= config->max_controls)
+		return false;
+	*slot = __sync_fetch_and_add(&totals->stream_unused, 1);
+	return *slot < config->max_controls;
+}
+
+static __always_inline void stream_give(__u32 slot)
+{
+	struct stream *stream = bpf_map_lookup_elem(&streams, &slot);
+
+	if (!stream)
+		return;
+	WRITE_ONCE(stream->flow, 0);
+	bpf_map_push_elem(&stream_free, &slot, 0);
 }
 
 static __always_inline __u32 flow_direction(const struct flow *flow, const struct packet *packet)
@@ -109,6 +139,41 @@ static __always_inline struct flow *flow_at(__u32 slot, __u64 tag)
 	return record ? flow_find(&record->key, tag) : NULL;
 }
 
+/* Bytes that came before those in front of them: see parked.h. */
+struct parked {
+	__u32 seq;
+	__u32 length;
+	__u8 data[2 * LIMIT_PARKED]; /* twice: the verifier adds the bounds of place and length */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2048);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64); /* id of the flow << 1 | direction */
+	__type(value, struct parked);
+} parked SEC(".maps");
+
+static __always_inline void parked_drop(struct stream_side *side, __u64 flow, __u32 direction)
+{
+	__u64 key = flow << 1 | (direction & 1);
+
+	side->flags &= ~STREAM_PARKED;
+	bpf_map_delete_elem(&parked, &key);
+}
+
+static __always_inline void parked_forget(__u32 slot, __u64 flow)
+{
+	struct stream *stream = stream_find(slot, flow);
+
+	if (!stream)
+		return;
+	if (stream->side[0].flags & STREAM_PARKED)
+		parked_drop(&stream->side[0], flow, 0);
+	if (stream->side[1].flags & STREAM_PARKED)
+		parked_drop(&stream->side[1], flow, 1);
+}
+
 /*
  * Puts the flow in this CPU's scratch, and for a control connection the stream, into the tables.
  * BPF_NOEXIST, so of two packets that try at once one succeeds. Everything but id and slot is set.
@@ -121,7 +186,8 @@ __noinline enum reason flow_insert(const struct tuple *key)
 	struct flow_scratch *scratch;
 	struct flow_slot *record;
 	struct source *source;
-	__u32 slot = 0, zero = 0;
+	struct stream *stream;
+	__u32 slot = 0, own = 0, zero = 0;
 	bool control;
 	long error;
 
@@ -151,11 +217,15 @@ __noinline enum reason flow_insert(const struct tuple *key)
 			reason = REASON_CONTROLS_FULL;
 			goto give_source;
 		}
-		if (bpf_map_update_elem(&streams, &scratch->flow.id, &scratch->stream,
-					BPF_NOEXIST)) {
-			reason = REASON_CONTROLS_FULL;
+		reason = REASON_CONTROLS_FULL;
+		if (!stream_slot_take(totals, config, &own))
 			goto give_control;
-		}
+		stream = bpf_map_lookup_elem(&streams, &own);
+		if (!stream)
+			goto give_control;
+		scratch->flow.stream = own;
+		scratch->stream.flow = scratch->flow.id;
+		*stream = scratch->stream;
 	}
 	port_take(totals, key->protocol, flow_listening_port(key, &scratch->flow));
 	error = bpf_map_update_elem(&flows, &record->key, &scratch->flow, BPF_NOEXIST);
@@ -167,7 +237,7 @@ __noinline enum reason flow_insert(const struct tuple *key)
 	reason = error == -17 /* EEXIST */ ? REASON_LOST_RACE : REASON_FLOWS_FULL;
 	if (!control)
 		goto give_slot;
-	bpf_map_delete_elem(&streams, &scratch->flow.id);
+	stream_give(own);
 give_control:
 	quota_give(&totals->controls);
 give_source:
@@ -189,6 +259,7 @@ __noinline int flow_remove(__u32 slot, __u64 id)
 	struct totals *totals = totals_get();
 	struct source *source = NULL;
 	struct flow *flow;
+	__u32 stream;
 	bool control;
 
 	if (!totals || !record || !id || __sync_val_compare_and_swap(&record->id, id, 0) != id)
@@ -197,6 +268,7 @@ __noinline int flow_remove(__u32 slot, __u64 id)
 	if (!flow)
 		return 0;
 	control = flow->kind == FLOW_CONTROL;
+	stream = flow->stream;
 	/* Who ends a control connection takes it off its source's account: here only if nobody has. */
 	if (control && !__sync_val_compare_and_swap(&flow->ended, 0, 1))
 		source = source_get(flow->source_bucket);
@@ -205,7 +277,8 @@ __noinline int flow_remove(__u32 slot, __u64 id)
 	bpf_map_delete_elem(&flows, &record->key);
 	quota_give(&totals->flows);
 	if (control) {
-		bpf_map_delete_elem(&streams, &id);
+		parked_forget(stream, id);
+		stream_give(stream);
 		quota_give(&totals->controls);
 	}
 	if (source)

@@ -4,6 +4,7 @@
 
 #include "assignment.h"
 #include "flow.h"
+#include "policy.h"
 
 /*
  * Connections between SYN-ACK and the handshake's last ACK, 16 bytes each, in sets of eight by a keyed
@@ -106,6 +107,66 @@ __noinline int embryo_put(const struct config *config, __u64 tag, __u32 client, 
 	return 0;
 }
 
+/* A control connection as it begins, in this CPU's scratch. */
+static __always_inline struct flow_scratch *control_begin(const struct config *config,
+							  const struct packet *packet,
+							  const struct assignment *assignment)
+{
+	__u32 zero = 0, id = assignment->id;
+	struct flow_scratch *scratch = bpf_map_lookup_elem(&flow_scratches, &zero);
+	struct policy *policy = bpf_map_lookup_elem(&policies, &id);
+
+	if (!scratch)
+		return NULL;
+	__builtin_memset(scratch, 0, sizeof(*scratch));
+	if (packet->swapped)
+		scratch->flow.flags |= FLOW_OPENER_IS_SECOND;
+	scratch->flow.kind = FLOW_CONTROL;
+	scratch->flow.state = FLOW_ESTABLISHED;
+	scratch->flow.tag = packet->tag;
+	scratch->flow.created = clock_boot();
+	scratch->flow.last = clock_coarse();
+	scratch->flow.mark = assignment->mark;
+	scratch->flow.assignment = assignment->id;
+	scratch->flow.source_bucket =
+		source_bucket(&packet->tuple.source, packet->tuple.zone, config->seed);
+	scratch->flow.side[DIRECTION_ORIGINAL].owner = packet->me;
+	scratch->stream.side[DIRECTION_ORIGINAL].ttl = packet->ttl;
+	scratch->stream.dialogue.machine = policy ? policy->machine : 0;
+	if (!scratch->stream.dialogue.machine)
+		scratch->stream.dialogue.flags = DIALOGUE_JUDGED;
+	return scratch;
+}
+
+static __always_inline bool control_insert(const struct packet *packet, __u32 ifindex,
+					   struct flow_scratch *scratch)
+{
+	enum reason reason = flow_insert(&packet->key);
+
+	if (reason != REASON_NONE) {
+		count(reason);
+		if (reason != REASON_LOST_RACE)
+			event_limited(EVENT_TABLE_FULL, reason, packet, ifindex);
+		return false;
+	}
+	event_flow(EVENT_CONTROL_NEW, REASON_NONE, &packet->key, &scratch->flow);
+	return true;
+}
+
+/*
+ * By which interface a connection came into this host, as routing names it; for a local one, by which it
+ * leaves.
+ */
+static __always_inline __u32 opening_ifindex(struct __sk_buff *skb, const struct packet *packet)
+{
+	__u32 ifindex = skb->ingress_ifindex && (packet->hook & HOOK_SIDE) == HOOK_EGRESS ?
+				skb->ingress_ifindex :
+				skb->ifindex;
+	struct interface *interface = interface_find(ifindex, packet->vlan);
+
+	return interface ? interface->routing : ifindex;
+}
+
 /* The ACK that completes a handshake: the connection becomes a control connection. */
 __noinline int handshake_complete(const struct config *config, const struct packet *packet,
 				  __u32 ifindex)
@@ -116,8 +177,6 @@ __noinline int handshake_complete(const struct config *config, const struct pack
 	struct assignment *assignment;
 	struct flow_scratch *scratch;
 	struct embryo *embryo;
-	enum reason reason;
-	__u32 zero = 0;
 	__u8 flags;
 
 	if (!set)
@@ -136,43 +195,37 @@ __noinline int handshake_complete(const struct config *config, const struct pack
 	assignment = assignment_find(config, &packet->tuple, ifindex);
 	if (!assignment)
 		return 0;
-	scratch = bpf_map_lookup_elem(&flow_scratches, &zero);
+	scratch = control_begin(config, packet, assignment);
 	if (!scratch)
 		return 0;
-
-	__builtin_memset(scratch, 0, sizeof(*scratch));
-	if (packet->swapped)
-		scratch->flow.flags |= FLOW_OPENER_IS_SECOND;
 	if (flags & EMBRYO_TRANSLATED)
 		scratch->flow.flags |= FLOW_TRANSLATED;
 	if (flags & EMBRYO_FAST_OPEN)
 		scratch->flow.trust = REASON_FAST_OPEN;
-	scratch->flow.kind = FLOW_CONTROL;
-	scratch->flow.state = FLOW_ESTABLISHED;
-	scratch->flow.tag = packet->tag;
-	scratch->flow.created = clock_boot();
-	scratch->flow.last = clock_coarse();
-	scratch->flow.mark = assignment->mark;
-	scratch->flow.assignment = assignment->id;
-	scratch->flow.source_bucket =
-		source_bucket(&packet->tuple.source, packet->tuple.zone, config->seed);
 	scratch->flow.side[DIRECTION_ORIGINAL].next = packet->seq;
-	scratch->flow.side[DIRECTION_ORIGINAL].owner = packet->me;
 	scratch->flow.side[DIRECTION_REPLY].next = packet->ack;
 	scratch->stream.side[DIRECTION_ORIGINAL].held_end = packet->seq;
 	scratch->stream.side[DIRECTION_REPLY].held_end = packet->ack;
-	scratch->stream.side[DIRECTION_ORIGINAL].ttl = packet->ttl;
 	scratch->stream.side[DIRECTION_REPLY].ttl = embryo->ttl;
-	reason = flow_insert(&packet->key);
-	if (reason != REASON_NONE) {
-		count(reason);
-		if (reason != REASON_LOST_RACE)
-			event_limited(EVENT_TABLE_FULL, reason, packet, ifindex);
+	if (!control_insert(packet, ifindex, scratch))
 		return 0;
-	}
 	embryo->flags = 0;
-	event_flow(EVENT_CONTROL_NEW, REASON_NONE, &packet->key, &scratch->flow);
 	return 1;
+}
+
+/* A datagram that an assignment covers begins a control connection: there is no handshake to wait for. */
+__noinline int datagram_begin(const struct config *config, const struct packet *packet,
+			      __u32 ifindex)
+{
+	if (!config || !packet)
+		return 0;
+	struct assignment *assignment = assignment_find(config, &packet->tuple, ifindex);
+	struct flow_scratch *scratch;
+
+	if (!assignment)
+		return 0;
+	scratch = control_begin(config, packet, assignment);
+	return scratch && control_insert(packet, ifindex, scratch);
 }
 
 /*
@@ -206,18 +259,8 @@ static __always_inline int handshake_see(struct __sk_buff *skb, const struct con
 			embryo_put(config, packet->tag, packet->seq + 1, 0, EMBRYO_SYN_DATA << 8);
 		return 0;
 	}
-	if (flags == TCP_ACK) {
-		/*
-		 * By which interface it came into this host, as routing names it; for a local connection,
-		 * by which it leaves.
-		 */
-		__u32 ifindex = skb->ingress_ifindex && (packet->hook & HOOK_SIDE) == HOOK_EGRESS ?
-					skb->ingress_ifindex :
-					skb->ifindex;
-		struct interface *interface = interface_find(ifindex, packet->vlan);
-
-		return handshake_complete(config, packet, interface ? interface->routing : ifindex);
-	}
+	if (flags == TCP_ACK)
+		return handshake_complete(config, packet, opening_ifindex(skb, packet));
 	return 0;
 }
 

@@ -61,10 +61,11 @@ static long master_scan_step(__u32 index, struct master_walk *walk)
  * Inserts for a living master. At its limit for the class the oldest goes, as in netfilter; `evict`
  * false refuses instead.
  */
-__noinline enum reason master_expect(struct stream *stream, struct expect_order *order, bool evict,
-				     __u64 *evicted)
+__noinline enum reason master_expect(struct stream *stream, bool evict)
 {
-	if (!stream || !order || !evicted)
+	struct expect_order *order = order_get();
+
+	if (!stream || !order)
 		return REASON_BUSY;
 	struct master_walk walk = {
 		.stream = stream,
@@ -74,23 +75,32 @@ __noinline enum reason master_expect(struct stream *stream, struct expect_order 
 		.class = order->class,
 	};
 	enum reason reason;
+	__u32 places;
 
-	bpf_loop(LIMIT_MASTER_EXPECTATIONS, master_scan_step, &walk, 0);
+	/* Only what was ever used: most masters announce one at a time. */
+	places = stream->places;
+	if (places > LIMIT_MASTER_EXPECTATIONS)
+		places = LIMIT_MASTER_EXPECTATIONS;
+	bpf_loop(places, master_scan_step, &walk, 0);
 	if (walk.live >= order->limit) {
 		struct expect *oldest = expect_at(walk.oldest_slot);
 
 		if (!evict || !oldest)
 			return REASON_EVICTED;
-		*evicted = walk.oldest_id;
+		order->evicted = walk.oldest_id;
 		expect_end(oldest, walk.oldest_slot, walk.oldest_id, REASON_EVICTED);
 		/* Its place in the list is vacant now; find it again only if there was none. */
 		if (walk.vacant == LIMIT_MASTER_EXPECTATIONS)
-			bpf_loop(LIMIT_MASTER_EXPECTATIONS, master_scan_step, &walk, 0);
+			bpf_loop(places, master_scan_step, &walk, 0);
+	}
+	if (walk.vacant == LIMIT_MASTER_EXPECTATIONS && places < LIMIT_MASTER_EXPECTATIONS) {
+		walk.vacant = places;
+		stream->places = places + 1;
 	}
 	if (walk.vacant >= LIMIT_MASTER_EXPECTATIONS)
 		return REASON_EVICTED;
 	order->place = walk.vacant;
-	reason = expect_insert(order);
+	reason = expect_insert();
 	if (reason != REASON_NONE)
 		return reason;
 	stream->expectations[walk.vacant & (LIMIT_MASTER_EXPECTATIONS - 1)] = order->slot;
@@ -102,6 +112,87 @@ __noinline enum reason master_expect(struct stream *stream, struct expect_order 
 			expect_end(expect, order->slot, order->id, REASON_MASTER_ENDED);
 		return REASON_NO_MASTER;
 	}
+	return REASON_NONE;
+}
+
+__noinline int expect_refuse(struct flow *flow, __u32 reason)
+{
+	struct expect_order *order = order_get();
+	struct event *event;
+
+	if (!order || !flow)
+		return 0;
+
+	count(reason);
+	event = event_begin(EVENT_EXPECTATION_REFUSED, reason);
+	if (!event)
+		return reason;
+	event->tuple = order->tuple;
+	event->mark = order->mark;
+	event->expect.tuple = order->tuple;
+	event->expect.master = order->master;
+	event->expect.assignment = order->assignment;
+	event->flow = *flow;
+	event_end(event);
+	return reason;
+}
+
+/* Whether a living expectation of somebody else covers the same connections; `own`: ours, exactly this one. */
+static __noinline int expect_overlaps(const struct expect_order *order, struct expect_match *own)
+{
+	struct totals *totals = totals_get();
+	__u64 now = clock_boot();
+	struct expect_match match;
+
+	own->expect = NULL;
+	if (!totals || !expect_find(totals, &order->tuple, now, &match))
+		return 0;
+	if (match.expect->master != order->master)
+		return 1;
+	if (tuple_equal(&match.expect->tuple, &order->tuple))
+		*own = match;
+	return 0;
+}
+
+/*
+ * What a helper announces: refreshed if it is expected already, refused where another master expects the
+ * same connections, else expected from here on. Fills in what the master decides.
+ */
+__noinline int master_announce(struct flow *flow, struct stream *stream)
+{
+	struct expect_order *order = order_get();
+
+	if (!flow || !stream || !order)
+		return REASON_BUSY;
+	__u64 now = clock_boot();
+	struct expect_match own;
+	struct expect *expect;
+	enum reason reason;
+
+	order->master = flow->id;
+	order->stream = flow->stream;
+	order->mark = order->mark ?: flow->mark;
+	order->source_bucket = flow->source_bucket;
+	order->assignment = flow->assignment;
+	order->created = 0;
+	if (expect_overlaps(order, &own))
+		return expect_refuse(flow, REASON_CLASH);
+	if (own.expect) {
+		/* It may be won at this moment, then the deadline is nobody's. */
+		own.expect->deadline = order->deadline;
+		order->id = own.id;
+		order->slot = own.slot;
+		return REASON_NONE;
+	}
+	/* An expired one that the sweep has not reached yet holds the place in the index. */
+	expect_clear_due(order, now);
+	reason = master_expect(stream, true);
+	if (reason != REASON_NONE)
+		return expect_refuse(flow, reason);
+	order->created = 1;
+	expect = expect_at(order->slot);
+	if (expect)
+		event_expect(EVENT_EXPECTATION_NEW, REASON_NONE, expect, order->id);
 	return REASON_NONE;
 }
 
@@ -124,7 +215,9 @@ __noinline int master_expectations_end(struct stream *stream, __u64 master, __u3
 		return 0;
 	struct master_walk walk = { .stream = stream, .master = master, .reason = reason };
 
-	bpf_loop(LIMIT_MASTER_EXPECTATIONS, master_end_step, &walk, 0);
+	bpf_loop(stream->places < LIMIT_MASTER_EXPECTATIONS ? stream->places :
+							      LIMIT_MASTER_EXPECTATIONS,
+		 master_end_step, &walk, 0);
 	return 0;
 }
 
@@ -143,7 +236,7 @@ __noinline int control_end(const struct tuple *key, struct flow *flow, __u32 rea
 	source = source_get(flow->source_bucket);
 	if (source)
 		quota_give(&source->controls);
-	stream = stream_find(flow->id);
+	stream = stream_find(flow->stream, flow->id);
 	if (stream) {
 		stream->side[0].flags |= STREAM_ENDED;
 		master_expectations_end(stream, flow->id, REASON_MASTER_ENDED);

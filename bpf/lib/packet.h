@@ -19,6 +19,7 @@
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
+#define TCP_URG 0x20
 
 struct packet {
 	struct tuple tuple;
@@ -28,8 +29,10 @@ struct packet {
 	__u32 me; /* this hook as an owner: ifindex << 1 | side */
 	__u32 end; /* TCP: sequence number behind payload and FIN */
 	__u32 direction; /* in its flow */
+	int verdict; /* of who opens flows, see packet_open */
 	/* set by packet_read */
 	__u32 network; /* offset of the IP header */
+	__u32 transport;
 	__u32 length; /* at IP level, as on the wire: the headers of every segment of a GSO packet */
 	__u32 segments;
 	__u32 payload; /* offset */
@@ -104,6 +107,7 @@ static __always_inline enum reason packet_parse_transport(void *data, void *data
 		packet->tuple.destination_port = udp->dest;
 		packet->tcp_flags = 0;
 	}
+	packet->transport = here;
 	packet->payload = here + header;
 	if (here + header > packet->network + ip_length)
 		return REASON_MALFORMED;

@@ -90,6 +90,13 @@ enum reason {
 
 	REASON_HOLD_STRIPS,
 
+	/* the tables */
+	REASON_DECIDED, /* control packets that they decided */
+	REASON_JUDGED, /* connections that they left to user space */
+	REASON_PARKED,
+	REASON_OUT_OF_ORDER,
+	REASON_DAMAGED,
+
 	REASON_MAX,
 };
 

@@ -15,33 +15,34 @@ __noinline int related_give_back(const struct tuple *key, struct flow *flow)
 {
 	if (!key || !flow)
 		return 0;
-	struct expect_order order = {};
+	struct expect_order *order = order_get();
 	struct stream *stream;
-	__u64 evicted;
 
-	if (flow->expect_flags & (EXPECT_PERMANENT | EXPECT_GIVEN_BACK) ||
+	if (!order || flow->expect_flags & (EXPECT_PERMANENT | EXPECT_GIVEN_BACK) ||
 	    (flow->deadline && flow->deadline <= clock_boot()))
 		return 0;
-	stream = stream_find(flow->master);
+	stream = stream_find(flow->stream, flow->master);
 	if (!stream || stream->side[0].flags & STREAM_ENDED)
 		return 0;
-	flow_tuple(key, flow, &order.tuple);
-	tuple_widen(&order.tuple, flow->shape);
-	order.master = flow->master;
-	order.deadline = flow->deadline;
-	order.mark = flow->mark;
-	order.source_bucket = flow->source_bucket;
-	order.assignment = flow->assignment;
-	order.class = flow->class;
-	order.limit = flow->limit;
-	order.flags = flow->expect_flags | EXPECT_GIVEN_BACK;
-	order.direction = flow->announcer;
-	if (master_expect(stream, &order, false, &evicted) == REASON_NONE) {
-		struct expect *expect = expect_at(order.slot);
+	__builtin_memset(order, 0, sizeof(*order));
+	flow_tuple(key, flow, &order->tuple);
+	tuple_widen(&order->tuple, flow->shape);
+	order->master = flow->master;
+	order->stream = flow->stream;
+	order->deadline = flow->deadline;
+	order->mark = flow->mark;
+	order->source_bucket = flow->source_bucket;
+	order->assignment = flow->assignment;
+	order->class = flow->class;
+	order->limit = flow->limit;
+	order->flags = flow->expect_flags | EXPECT_GIVEN_BACK;
+	order->direction = flow->announcer;
+	if (master_expect(stream, false) == REASON_NONE) {
+		struct expect *expect = expect_at(order->slot);
 
 		count(REASON_GIVEN_BACK);
 		if (expect)
-			event_expect(EVENT_EXPECTATION_NEW, REASON_GIVEN_BACK, expect, order.id);
+			event_expect(EVENT_EXPECTATION_NEW, REASON_GIVEN_BACK, expect, order->id);
 	}
 	return 0;
 }
@@ -173,6 +174,7 @@ __noinline int related_begin(struct __sk_buff *skb, const struct packet *packet)
 	flow->created = clock_boot();
 	flow->last = clock_coarse();
 	flow->master = match.expect->master;
+	flow->stream = match.expect->stream;
 	flow->expectation = match.id;
 	flow->deadline = match.expect->deadline;
 	flow->mark = match.expect->mark;

@@ -23,105 +23,41 @@ static __always_inline struct flow *request_master(const struct config *config,
 	return flow && flow->kind == FLOW_CONTROL ? flow : NULL;
 }
 
-__noinline int expect_refuse(struct expect_order *order, struct flow *flow, __u32 reason)
-{
-	if (!order || !flow)
-		return 0;
-	struct event *event;
-
-	count(reason);
-	event = event_begin(EVENT_EXPECTATION_REFUSED, reason);
-	if (!event)
-		return reason;
-	event->tuple = order->tuple;
-	event->mark = order->mark;
-	event->expect.tuple = order->tuple;
-	event->expect.master = order->master;
-	event->expect.assignment = order->assignment;
-	event->flow = *flow;
-	event_end(event);
-	return reason;
-}
-
-/* Whether a living expectation of somebody else covers the same connections; `own`: ours, exactly this one. */
-static __noinline int expect_overlaps(const struct expect_order *order, struct expect_match *own)
-{
-	struct totals *totals = totals_get();
-	__u64 now = clock_boot();
-	struct expect_match match;
-
-	own->expect = NULL;
-	if (!totals || !expect_find(totals, &order->tuple, now, &match))
-		return 0;
-	if (match.expect->master != order->master)
-		return 1;
-	if (tuple_equal(&match.expect->tuple, &order->tuple))
-		*own = match;
-	return 0;
-}
-
 __noinline int request_expect(struct request *request)
 {
 	if (!request)
 		return 0;
 	struct config *config = config_get();
-	struct expect_order order = {};
-	struct expect_match own;
+	struct expect_order *order = order_get();
 	struct stream *stream;
-	struct expect *expect;
 	struct flow *flow;
 	struct tuple key;
 	enum reason reason;
 	__u64 now = clock_boot();
 
-	if (!config)
+	if (!config || !order)
 		return REASON_NO_MASTER;
+	__builtin_memset(order, 0, sizeof(*order));
 	flow = request_master(config, request, &key);
 	if (!flow || flow->ended)
 		return REASON_NO_MASTER;
-	stream = stream_find(flow->id);
+	stream = stream_find(flow->stream, flow->id);
 	if (!stream)
 		return REASON_NO_MASTER;
-	order.tuple = request->tuple;
-	order.tuple.zone = key.zone;
-	order.master = flow->id;
-	order.deadline = request->timeout ? now + request->timeout : 0;
-	order.mark = request->mark ?: flow->mark;
-	order.source_bucket = flow->source_bucket;
-	order.assignment = flow->assignment;
-	order.class = request->class;
-	order.flags = request->flags;
-	order.limit = request->limit;
-	order.direction = request->direction;
-
-	if (expect_overlaps(&order, &own))
-		return expect_refuse(&order, flow, REASON_CLASH);
-	if (own.expect) {
-		/* Refreshed: it may be won at this moment, then the deadline is nobody's. */
-		own.expect->deadline = order.deadline;
-		request->id = own.id;
-		request->slot = own.slot;
-		return REASON_NONE;
-	}
-	/* An expired one that the sweep has not reached yet holds the place in the index. */
-	{
-		__u32 *slot = bpf_map_lookup_elem(&expect_index, &order.tuple);
-
-		expect = slot ? expect_at(*slot) : NULL;
-		if (expect && expect_is_due(expect, now) &&
-		    tuple_equal(&expect->tuple, &order.tuple))
-			expect_end(expect, *slot, READ_ONCE(expect->live), REASON_EXPIRED);
-	}
-	reason = master_expect(stream, &order, true, &request->evicted);
-	if (reason != REASON_NONE)
-		return expect_refuse(&order, flow, reason);
-	request->id = order.id;
-	request->slot = order.slot;
-	request->created = 1;
-	expect = expect_at(order.slot);
-	if (expect)
-		event_expect(EVENT_EXPECTATION_NEW, REASON_NONE, expect, order.id);
-	return REASON_NONE;
+	order->tuple = request->tuple;
+	order->tuple.zone = key.zone;
+	order->deadline = request->timeout ? now + request->timeout : 0;
+	order->mark = request->mark;
+	order->class = request->class;
+	order->flags = request->flags;
+	order->limit = request->limit;
+	order->direction = request->direction;
+	reason = master_announce(flow, stream);
+	request->evicted = order->evicted;
+	request->id = order->id;
+	request->slot = order->slot;
+	request->created = order->created;
+	return reason;
 }
 
 __noinline int request_on_flow(struct request *request)
@@ -137,7 +73,7 @@ __noinline int request_on_flow(struct request *request)
 	if (!config)
 		return REASON_NO_MASTER;
 	flow = request_master(config, request, &key);
-	stream = flow ? stream_find(flow->id) : NULL;
+	stream = flow ? stream_find(flow->stream, flow->id) : NULL;
 	if (!stream)
 		return REASON_NO_MASTER;
 	side = &stream->side[request->direction & 1];
@@ -149,12 +85,16 @@ __noinline int request_on_flow(struct request *request)
 			control_distrust(&key, flow, request->reason);
 		break;
 	case REQUEST_ATTEND:
-		side->flags &= STREAM_ENDED;
+		side->flags &= STREAM_ENDED | STREAM_PARKED | STREAM_WATCH_HASHED;
 		side->held_since = 0;
 		break;
 	case REQUEST_WATCH:
 		side->watch_start = request->start;
 		side->watch_end = request->end;
+		side->flags &= ~STREAM_WATCH_HASHED;
+		break;
+	case REQUEST_JUDGE:
+		stream->dialogue.flags |= DIALOGUE_JUDGED;
 		break;
 	}
 	return REASON_NONE;

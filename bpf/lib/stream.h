@@ -2,8 +2,13 @@
 #ifndef RELATD_STREAM_H
 #define RELATD_STREAM_H
 
+#include "checksum.h"
 #include "hold.h"
+#include "machine.h"
 #include "mark.h"
+#include "parked.h"
+#include "policy.h"
+#include "watch.h"
 
 /* What lies further ahead of a related flow's highest byte does not move it: a stranger's guess. */
 #define SEQUENCE_WINDOW (1 << 24)
@@ -75,6 +80,8 @@ static __always_inline void control_advance(const struct packet *packet, struct 
 	if (seq_after(packet->seq, own->next))
 		side->flags |= STREAM_SKIPPED;
 	own->next = packet->end;
+	if (side->flags & STREAM_PARKED)
+		own->next = parked_join(side, flow->id, packet->direction, own->next);
 	if (packet->tcp_flags & TCP_FIN)
 		control_fin(packet, flow);
 }
@@ -138,15 +145,256 @@ static __always_inline int control_unparsed(const struct packet *packet, struct 
 	return PASS;
 }
 
+/* From here on user space decides about this connection. */
+static __always_inline int control_judge(struct __sk_buff *skb, const struct packet *packet,
+					 struct flow *flow, struct stream *stream)
+{
+	if (!(stream->dialogue.flags & DIALOGUE_JUDGED)) {
+		stream->dialogue.flags |= DIALOGUE_JUDGED;
+		count(REASON_JUDGED);
+	}
+	return control_hold(skb, packet, flow, &stream->side[packet->direction & 1]);
+}
+
+/* Which side a packet's sender is, and where: what an announcement may name. */
+static __always_inline void scratch_begin(struct scratch *scratch, const struct packet *packet)
+{
+	scratch->acts = 0;
+	scratch->own = packet->tuple.source;
+	scratch->own_port = bpf_ntohs(packet->tuple.source_port);
+}
+
+/* Puts what is new in a packet through the tables. Returns a verdict. */
+__noinline int control_walk(struct __sk_buff *skb, const struct packet *packet, struct flow *flow,
+			    struct stream *stream)
+{
+	if (!packet || !flow || !stream)
+		return VERDICT_JUDGE;
+	struct scratch *scratch = scratch_get();
+	__u32 direction = packet->direction & 1, old = 0;
+	struct walk walk = {
+		.skb = skb,
+		.stream = stream,
+		.machine = machine_find(&stream->dialogue),
+		.machine_index = stream->dialogue.machine - 1,
+		.direction = direction,
+		.left = packet->payload_length,
+	};
+
+	if (!scratch || !walk.machine)
+		return VERDICT_JUDGE;
+	scratch_begin(scratch, packet);
+	if (packet->tuple.protocol == IPPROTO_TCP) {
+		if (packet->tcp_flags & TCP_URG)
+			return VERDICT_JUDGE;
+		old = flow->side[direction].next - packet->seq;
+		walk.seq = flow->side[direction].next;
+	} else {
+		stream->walker[direction].row = 0;
+	}
+	if (old > walk.left)
+		return VERDICT_JUDGE;
+	walk.offset = packet->payload + old;
+	walk.left -= old;
+	walk_run(&walk);
+	if (walk.verdict == VERDICT_GO_ON && packet->tuple.protocol != IPPROTO_TCP)
+		walk_end(&walk);
+	if (walk.verdict == VERDICT_GO_ON && stream->side[direction].flags & STREAM_PARKED)
+		parked_walk(&walk, flow->id);
+	return walk.verdict;
+}
+
+/* What policy makes of an announcement: a reason, or REASON_NONE. */
+static __always_inline enum reason policy_judge(const struct policy *policy,
+						const struct flow *flow, const struct act *act,
+						const struct packet *packet)
+{
+	bool own = act->address.half[0] == packet->tuple.source.half[0] &&
+		   act->address.half[1] == packet->tuple.source.half[1];
+	bool mapped = !act->address.half[0] && act->address.word[2] == bpf_htonl(0xffff);
+
+	if (mapped != (packet->tuple.family == 4))
+		return REASON_WRONG_FAMILY;
+	if (act->port < policy->from_port || act->port > policy->to_port)
+		return REASON_PORT_RANGE;
+	/* Behind translation the peer's connection arrives with a tuple that is not known here. */
+	if (flow->flags & FLOW_TRANSLATED && (packet->direction == DIRECTION_ORIGINAL || !own))
+		return REASON_NAT;
+	return own || policy->third_party ? REASON_NONE : REASON_ADDRESS;
+}
+
+/* Does what one message of the packet wants done: see struct act. */
+__noinline int control_act(const struct packet *packet, struct flow *flow, struct stream *stream,
+			   __u32 index)
+{
+	if (!packet || !flow || !stream)
+		return 0;
+	struct scratch *scratch = scratch_get();
+	struct policy *policy = policy_find(flow->assignment);
+	struct dialogue *dialogue = &stream->dialogue;
+	struct expect_order *order = order_get();
+	enum reason reason;
+	struct act *act;
+
+	if (!scratch || !policy || !order)
+		return 0;
+	act = &scratch->act[index & (ACTS - 1)];
+	if (act->kind == ACT_WITHDRAW) {
+		struct expect *expect = expect_at(dialogue->current_slot);
+
+		if (dialogue->current && expect)
+			expect_end(expect, dialogue->current_slot, dialogue->current,
+				   REASON_REFUSED_BY_SERVER);
+		dialogue->current = 0;
+		return 0;
+	}
+	__builtin_memset(order, 0, sizeof(*order));
+	if (!act->anyone)
+		order->tuple.source = packet->tuple.destination;
+	order->tuple.destination = act->address;
+	order->tuple.destination_port = bpf_htons(act->port);
+	order->tuple.protocol = act->protocol;
+	order->tuple.family = packet->tuple.family;
+	order->tuple.zone = packet->key.zone;
+	order->deadline = clock_boot() + policy->timeout;
+	order->limit = policy->limit;
+	order->direction = packet->direction;
+	dialogue->current = 0;
+	reason = policy_judge(policy, flow, act, packet);
+	if (reason != REASON_NONE) {
+		order->master = flow->id;
+		order->assignment = flow->assignment;
+		order->mark = flow->mark;
+		return expect_refuse(flow, reason);
+	}
+	if (master_announce(flow, stream) != REASON_NONE)
+		return 0;
+	dialogue->current = order->id;
+	dialogue->current_slot = order->slot;
+	return 1;
+}
+
+/* Remembers where the last announcement stands, and its bytes' hash if they are all in this packet. */
+static __always_inline void control_watch(struct __sk_buff *skb, const struct packet *packet,
+					  struct stream_side *side, const struct act *act)
+{
+	side->watch_start = act->start;
+	side->watch_end = act->end;
+	side->flags &= ~STREAM_WATCH_HASHED;
+	if (watch_hash(skb, packet, act->start, act->end, &side->watch_hash))
+		side->flags |= STREAM_WATCH_HASHED;
+}
+
+/* The tables have understood the packet: what its messages want is done before it goes on. */
+static __always_inline void control_decided(struct __sk_buff *skb, const struct packet *packet,
+					    struct flow *flow, struct stream *stream)
+{
+	struct machine *machine = machine_find(&stream->dialogue);
+	struct scratch *scratch = scratch_get();
+	struct act *last = NULL;
+	__u32 acts;
+
+	if (!machine || !scratch)
+		return;
+	count(REASON_DECIDED);
+	if (machine->recognised >> (stream->dialogue.phase & (LIMIT_PHASES - 1)) & 1)
+		flow->flags |= FLOW_RECOGNISED;
+	acts = scratch->acts;
+	for (__u32 i = 0; i < ACTS; i++) {
+		if (i >= acts)
+			break;
+		control_act(packet, flow, stream, i);
+		if (scratch->act[i].kind == ACT_ANNOUNCE)
+			last = &scratch->act[i];
+	}
+	if (last && packet->tuple.protocol == IPPROTO_TCP)
+		control_watch(skb, packet, &stream->side[packet->direction & 1], last);
+}
+
+/* A segment behind a gap: kept, or dropped, which its sender repairs. Never passed unread. */
+static __always_inline int control_out_of_order(struct __sk_buff *skb, const struct packet *packet,
+						struct flow *flow, struct stream_side *side)
+{
+	if (packet->tcp_flags & TCP_FIN || !parked_keep(skb, packet, side, flow->id)) {
+		count(REASON_OUT_OF_ORDER);
+		return DROP;
+	}
+	count(REASON_PARKED);
+	sample_send(skb, packet, flow->id, packet->direction, REASON_DECIDED);
+	return PASS;
+}
+
+/* Seen before. An announcement must still be the same: a receiver may have missed it the first time. */
+static __always_inline int control_again(struct __sk_buff *skb, const struct packet *packet,
+					 struct flow *flow, struct stream *stream)
+{
+	struct stream_side *side = &stream->side[packet->direction & 1];
+	__u32 next = flow->side[packet->direction & 1].next;
+	__u64 hash = 0;
+
+	if (!seq_before(packet->seq, side->watch_end) || !seq_after(packet->end, side->watch_start))
+		return PASS;
+	/* A keep-alive (RFC 1122, 4.2.3.6): a byte of garbage at the place of the last one. */
+	if (packet->payload_length == 1 && next - packet->seq == 1)
+		return PASS;
+	if (!packet_is_intact(skb, packet)) {
+		count(REASON_DAMAGED);
+		return PASS;
+	}
+	if (!(side->flags & STREAM_WATCH_HASHED) ||
+	    !watch_hash(skb, packet, side->watch_start, side->watch_end, &hash))
+		return control_judge(skb, packet, flow, stream);
+	if (hash == side->watch_hash)
+		return PASS;
+	control_distrust(&packet->key, flow, REASON_REWRITTEN);
+	if (stream->dialogue.current) {
+		struct expect *expect = expect_at(stream->dialogue.current_slot);
+
+		if (expect)
+			expect_end(expect, stream->dialogue.current_slot, stream->dialogue.current,
+				   REASON_REWRITTEN);
+	}
+	return PASS;
+}
+
+/* A packet with new bytes, in table mode. */
+static __always_inline int control_tables(struct __sk_buff *skb, const struct packet *packet,
+					  struct flow *flow, struct stream *stream)
+{
+	struct flow_side *own = &flow->side[packet->direction & 1];
+	struct stream_side *side = &stream->side[packet->direction & 1];
+	int verdict;
+
+	if (packet->tuple.protocol == IPPROTO_TCP) {
+		if (packet->payload_length && !packet_is_intact(skb, packet)) {
+			count(REASON_DAMAGED);
+			return PASS;
+		}
+		if (seq_after(packet->seq, own->next))
+			return control_out_of_order(skb, packet, flow, side);
+	}
+	verdict = control_walk(skb, packet, flow, stream);
+	if (verdict == VERDICT_JUDGE)
+		return control_judge(skb, packet, flow, stream);
+	if (verdict != VERDICT_GO_ON)
+		control_distrust(&packet->key, flow, verdict);
+	else
+		control_decided(skb, packet, flow, stream);
+	sample_send(skb, packet, flow->id, packet->direction, REASON_DECIDED);
+	if (packet->tuple.protocol == IPPROTO_TCP)
+		control_advance(packet, flow, side);
+	return PASS;
+}
+
 __noinline int control_segment(struct __sk_buff *skb, const struct packet *packet,
 			       struct flow *flow)
 {
 	if (!packet || !flow)
 		return 0;
 	struct flow_side *own = &flow->side[packet->direction & 1];
-	struct stream *stream = stream_find(flow->id);
+	struct stream *stream = stream_find(flow->stream, flow->id);
 	struct stream_side *side;
-	bool holding;
+	bool holding, tables;
 
 	if (!stream)
 		return PASS;
@@ -166,7 +414,10 @@ __noinline int control_segment(struct __sk_buff *skb, const struct packet *packe
 	}
 	if (packet->end == packet->seq)
 		return PASS;
+	tables = !(stream->dialogue.flags & DIALOGUE_JUDGED);
 	if (!seq_after(packet->end, own->next)) {
+		if (tables)
+			return control_again(skb, packet, flow, stream);
 		/* Seen before. An announcement is judged again: is it still the same? */
 		if (seq_before(packet->seq, side->watch_end) &&
 		    seq_after(packet->end, side->watch_start))
@@ -186,12 +437,28 @@ __noinline int control_segment(struct __sk_buff *skb, const struct packet *packe
 		control_advance(packet, flow, side);
 		return PASS;
 	}
+	if (tables)
+		return control_tables(skb, packet, flow, stream);
 	return control_hold(skb, packet, flow, side);
+}
+
+__noinline int control_datagram(struct __sk_buff *skb, const struct packet *packet,
+				struct flow *flow)
+{
+	if (!packet || !flow)
+		return 0;
+	struct stream *stream = stream_find(flow->stream, flow->id);
+
+	/* Without a table nobody reads it: a datagram is never held. */
+	if (!stream || stream->dialogue.flags & DIALOGUE_JUDGED || flow->trust != REASON_NONE ||
+	    flow->state == FLOW_CLOSED)
+		return PASS;
+	return control_tables(skb, packet, flow, stream);
 }
 
 static __always_inline __u32 control_frontier(const struct flow *flow, __u32 direction)
 {
-	struct stream *stream = stream_find(flow->id);
+	struct stream *stream = stream_find(flow->stream, flow->id);
 	__u32 next = flow->side[direction & 1].next;
 
 	if (!stream || stream->side[direction & 1].flags & STREAM_UNATTENDED)
@@ -205,7 +472,7 @@ static __always_inline __u32 control_frontier(const struct flow *flow, __u32 dir
  */
 static __always_inline bool control_was_held(const struct flow *flow, const struct packet *packet)
 {
-	struct stream *stream = stream_find(flow->id);
+	struct stream *stream = stream_find(flow->stream, flow->id);
 	__u32 end;
 
 	if (!stream)
@@ -244,6 +511,12 @@ __noinline int control_packet(struct __sk_buff *skb, struct packet *packet, stru
 		skb->mark = 0;
 	}
 	mark_clear(skb, config, packet->hook);
+	if (packet->tuple.protocol != IPPROTO_TCP) {
+		if (!flow_own(flow, packet, 0))
+			return PASS;
+		flow_touch(flow, packet);
+		return control_datagram(skb, packet, flow);
+	}
 	if (packet->tcp_flags & TCP_SYN) {
 		count(REASON_SYN_IGNORED);
 		return PASS;

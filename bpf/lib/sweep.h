@@ -11,6 +11,7 @@
  */
 #define SWEEP_TICK (100 * 1000 * 1000ULL) /* ns */
 #define SWEEP_ROUND 32
+#define UDP_IDLE (120 * NSEC_PER_SEC) /* netfilter's udp_timeout_stream */
 
 struct sweeper {
 	struct bpf_timer timer;
@@ -47,15 +48,19 @@ static long sweep_expect(__u32 index, struct sweep_walk *walk)
 	return 0;
 }
 
-static __always_inline __u64 flow_idle_limit(const struct config *config, const struct flow *flow)
+static __always_inline __u64 flow_idle_limit(const struct config *config, const struct flow *flow,
+					     __u8 protocol)
 {
 	if (flow->state == FLOW_CLOSED)
 		return config->idle_closed;
-	if (flow->kind == FLOW_CONTROL)
-		return config->idle_control;
 	if (flow->state == FLOW_NEW || flow->state == FLOW_CLAIMING)
 		return config->idle_half_open < RELATED_UNANSWERED ? config->idle_half_open :
 								     RELATED_UNANSWERED;
+	/* Nobody says when a dialogue of datagrams is over. */
+	if (protocol == IPPROTO_UDP)
+		return flow->kind == FLOW_CONTROL ? config->idle_half_open : UDP_IDLE;
+	if (flow->kind == FLOW_CONTROL)
+		return config->idle_control;
 	return config->idle_related;
 }
 
@@ -96,7 +101,7 @@ static long sweep_flow(__u32 index, struct sweep_walk *walk)
 	if (!flow || flow->id != id)
 		return 0;
 	/* Signed: a packet may have come after the walk began. */
-	if ((__s64)(walk->coarse - flow->last) > (__s64)flow_idle_limit(config, flow))
+	if ((__s64)(walk->coarse - flow->last) > (__s64)flow_idle_limit(config, flow, key.protocol))
 		sweep_flow_end(&key, flow, slot, id);
 	return 0;
 }

@@ -12,7 +12,7 @@
 
 /* Numbers that user space needs as well. */
 enum limit {
-	LIMIT_LAYOUT_VERSION = 1,
+	LIMIT_LAYOUT_VERSION = 2,
 	LIMIT_MASTER_EXPECTATIONS = 32, /* hard bound of limits.per-master */
 	LIMIT_ASSIGNMENTS = 512, /* per bank */
 	LIMIT_ASSIGNMENTS_PER_PORT = 64,
@@ -23,6 +23,19 @@ enum limit {
 	LIMIT_REQUEST_BATCH = 24,
 	LIMIT_EMBRYO_WAYS = 8,
 	LIMIT_SWEEP_ARM = 1, /* in skb->cb[0] of relatd_sweep: start the timer */
+	LIMIT_MACHINES = 8,
+	LIMIT_TRANSITIONS = 32768,
+	LIMIT_RULES = 128,
+	LIMIT_PHASES = 16,
+	LIMIT_SECTIONS = 8,
+	LIMIT_PENDING = 16, /* requests of a dialogue, four bits each */
+	LIMIT_REGISTERS = 15,
+	LIMIT_NO_REGISTER = 15, /* where what is not kept goes */
+	LIMIT_ANNOUNCEMENTS = 2, /* of one message */
+	LIMIT_RANGE = 16, /* ports of one announcement */
+	LIMIT_MESSAGE = 512, /* bytes of a message that announces */
+	LIMIT_PARKED = 1024, /* bytes kept behind a gap, per direction */
+	LIMIT_STAYS = 255, /* of a phase: does not belong there; of a section: no change */
 };
 
 /* IPv4 is kept in its mapped form (::ffff:a.b.c.d): one code path for both families. */
@@ -116,6 +129,7 @@ struct flow {
 	__u32 source_bucket; /* control: of its opener; related: of its announcer */
 	__u8 announcer; /* related: direction in its master */
 	__u8 reserved[3];
+	__u32 stream; /* entry in the table of streams: its own, or its master's */
 	struct flow_side side[2];
 };
 
@@ -125,6 +139,8 @@ enum stream_flag {
 	STREAM_SKIPPED = 2, /* bytes went on unjudged */
 	STREAM_GAP = 4, /* what is held since then lies behind a gap */
 	STREAM_ENDED = 8, /* side 0: its connection has ended, nothing is expected any more */
+	STREAM_PARKED = 16, /* bytes behind a gap are kept, see parked.h */
+	STREAM_WATCH_HASHED = 32, /* watch_hash is known */
 };
 
 struct stream_side {
@@ -137,11 +153,48 @@ struct stream_side {
 	__u8 flags;
 	__u8 ttl; /* of the handshake */
 	__u16 reserved;
+	__u64 watch_hash; /* of the last announcement's bytes */
 };
 
-/* What only control connections need; keyed by flow id. */
+/* One direction's way through its machine: see machine.h. */
+struct walker {
+	__u64 reg[LIMIT_REGISTERS + 1]; /* fields; the last one is never read */
+	__u32 row; /* 0: a message begins */
+	__u32 start; /* sequence number of the message's first byte */
+	__u32 skip; /* bytes that belong to no message */
+	__u32 open; /* 1 + what an open reply of several lines is known by */
+	__u16 group[8]; /* of IPv6 text */
+	__u8 groups;
+	__u8 gap; /* groups before `::`; LIMIT_STAYS: there was none */
+	__u8 section;
+	__u8 reserved[5];
+};
+
+enum dialogue_flag {
+	DIALOGUE_JUDGED = 1, /* user space decides from here on */
+};
+
+/* What both directions of a control connection share. */
+struct dialogue {
+	__u64 pending; /* kinds of requests, the oldest in the lowest four bits */
+	__u64 current; /* id of the last announcement's expectation */
+	__u32 current_slot;
+	__u8 count; /* of pending */
+	__u8 answered; /* kind of the last one */
+	__u8 phase;
+	__u8 machine; /* 1 + its index; 0: none, user space decides */
+	__u8 flags;
+	__u8 reserved[7];
+};
+
+/* What only control connections need: an entry of the table of streams, which its flow names. */
 struct stream {
+	__u64 flow; /* id of its flow; 0: free */
 	struct stream_side side[2];
+	struct walker walker[2];
+	struct dialogue dialogue;
+	__u32 places; /* entries from here on were never used */
+	__u32 reserved;
 	/* Slots. A record names its master and its place in here, so stale ones are harmless. */
 	__u32 expectations[LIMIT_MASTER_EXPECTATIONS];
 };
@@ -160,13 +213,14 @@ struct expect {
 	__u64 deadline; /* boot time, ns; 0: none */
 	__u32 mark;
 	__u32 source_bucket;
+	__u32 stream; /* of its master */
 	__u16 assignment;
 	__u8 class;
 	__u8 flags;
 	__u8 limit;
 	__u8 direction; /* of the announcer */
 	__u8 place; /* in its master's list */
-	__u8 reserved;
+	__u8 reserved[5];
 };
 
 /* What the walk over all flows needs to find one again. */
@@ -238,6 +292,109 @@ struct assignment {
 	__u8 reserved[5];
 };
 
+/* What an assignment allows, by its id. */
+struct policy {
+	__u64 timeout; /* ns that an expectation lives */
+	__u16 from_port; /* data ports, host order */
+	__u16 to_port;
+	__u8 machine; /* 1 + index; 0: user space decides everything */
+	__u8 limit; /* live expectations per master and class */
+	__u8 third_party;
+	__u8 reserved;
+};
+
+/* Why the walk stops behind a byte. */
+enum stop {
+	STOP_NONE = 0,
+	STOP_MESSAGE, /* complete: argument is its rule */
+	STOP_UNMATCHED,
+	STOP_IP6_BEGIN, /* argument is the register of the group being read */
+	STOP_IP6_GROUP,
+	STOP_IP6_GAP,
+};
+
+/* What a byte of a class does in a state. The register becomes register * scale + the byte's value. */
+struct transition {
+	__u16 next; /* index of the next state's first entry */
+	__u16 scale;
+	__u8 reg;
+	__u8 raw; /* 255: the byte itself is its value; 0: as a digit */
+	__u8 stop;
+	__u8 argument;
+};
+
+enum unmatched {
+	UNMATCHED_JUDGE = 0, /* user space decides about the connection from here on */
+	UNMATCHED_GIVE_UP,
+	UNMATCHED_IGNORE,
+};
+
+enum rule_flag {
+	RULE_INSIDE = 1, /* counts only inside a reply of several lines */
+	RULE_OPENS = 2, /* begins one, known by `bracket` */
+	RULE_CLOSES = 4, /* ends the one with the same `bracket` */
+	RULE_JUDGE = 8,
+};
+
+enum answer {
+	ANSWER_NONE = 0,
+	ANSWER_NEXT,
+	ANSWER_TAKE, /* the first of a kind, and forgets those before it */
+	ANSWER_REACH, /* forgets those before the first of a kind */
+};
+
+enum address_kind {
+	ADDRESS_OWN = 0, /* the announcer's */
+	ADDRESS_OCTETS, /* four registers */
+	ADDRESS_INTEGER, /* IPv4 as a decimal number, four bits a digit */
+	ADDRESS_IP6, /* the walker's groups */
+};
+
+/* A connection that a message announces. Numbers are registers, LIMIT_NO_REGISTER: none. */
+struct announcement {
+	__u8 protocol;
+	__u8 anyone; /* whoever connects, and not only the other end */
+	__u8 address_kind;
+	__u8 address;
+	__u8 port; /* none: the announcer's own */
+	__u8 high; /* times 256 */
+	__u8 to; /* the last of a range */
+	__u8 reserved;
+};
+
+/* What a message means. */
+struct rule {
+	__u8 next[LIMIT_PHASES]; /* by phase */
+	__u8 flags;
+	__u8 bracket; /* register */
+	__u8 section;
+	__u8 asks; /* kind that is pending from here on; 0: none */
+	__u8 answer;
+	__u8 answer_kind;
+	__u8 withdraws; /* kind whose announcement goes if it is what was answered */
+	__u8 skip; /* register */
+	__u16 answering; /* bits of kinds; 0: any */
+	__u16 clears; /* bits of registers */
+	__u8 give_up; /* reason */
+	__u8 announcements;
+	__u8 reserved[2];
+	struct announcement announce[LIMIT_ANNOUNCEMENTS];
+};
+
+/* A helper's definition in numbers: packages/grammar makes it, machine.h walks it. */
+struct machine {
+	__u16 recognised; /* bits of phases */
+	__u16 withdrawable; /* bits of kinds */
+	__u8 unmatched;
+	__u8 end_class; /* of the end of a datagram */
+	__u8 sections;
+	__u8 reserved;
+	__u8 class_of[256];
+	__u16 start[2 * LIMIT_PHASES * LIMIT_SECTIONS]; /* by direction, phase, section */
+	struct rule rule[LIMIT_RULES];
+	struct transition transition[LIMIT_TRANSITIONS];
+};
+
 struct guard {
 	union ip to;
 	union ip mask;
@@ -294,6 +451,8 @@ struct totals {
 	__u32 flow_unused;
 	__u32 expect_cursor; /* where the walk goes on */
 	__u32 flow_cursor;
+	__u32 stream_unused;
+	__u32 reserved;
 };
 
 /* Hashed by address: a collision shares the limit, which costs fairness and never correctness. */
@@ -335,7 +494,7 @@ struct event {
 	struct expect expect; /* zero where it is about no expectation */
 };
 
-/* A copy of a control payload that went on unjudged. */
+/* A copy of a control payload. Only as many bytes of data as there are follow the head. */
 struct sample {
 	__u8 type;
 	__u8 reason;
@@ -358,6 +517,7 @@ enum request_op {
 	REQUEST_WATCH,
 	REQUEST_PORT_TAKE, /* an assignment uses this protocol and destination port */
 	REQUEST_PORT_GIVE,
+	REQUEST_JUDGE, /* user space decides about this connection from here on */
 };
 
 /*

@@ -15,6 +15,7 @@ import {
   EventType,
   Limit,
   REQUEST_SIZE,
+  STREAM_SIZE,
   Reason,
   RequestOp,
   TUPLE_SIZE,
@@ -22,7 +23,6 @@ import {
   readExpect,
   readFlow,
   readRequest,
-  readSample,
   readSource,
   readStream,
   readTotals,
@@ -50,6 +50,7 @@ import {
   type TotalsRecord,
   type TupleRecord,
 } from '../../packages/datapath/src/generated/layout.js';
+import { sampleAt } from '../../packages/datapath/src/sample.js';
 
 export { EventType, Reason, RequestOp };
 
@@ -61,6 +62,8 @@ const sizes = {
   flow_slots: 32,
   flow_free: 32,
   streams: 16,
+  stream_free: 16,
+  machines: 1,
   expects: 16,
   expect_index: 16,
   expect_free: 16,
@@ -416,12 +419,18 @@ export class Rig {
     return entry.flow;
   }
 
-  stream(id: bigint): StreamRecord {
-    const key = new Uint8Array(8);
-    viewOf(key).setBigUint64(0, id, true);
-    const value = this.map('streams').lookup(key);
-    if (value === null) throw new Error(`no stream of flow ${String(id)}`);
-    return readStream(viewOf(value), 0);
+  stream({ id, stream }: FlowRecord): StreamRecord {
+    const value = this.map('streams').lookup(number32(stream));
+    const record = value === null ? null : readStream(viewOf(value), 0);
+    if (record?.flow !== id) throw new Error(`no stream of flow ${String(id)}`);
+    return record;
+  }
+
+  /** How many entries of the table of streams belong to a flow. */
+  streams(): number {
+    const { count, values } = this.map('streams').entriesSync();
+    const used = Array.from({ length: count }, (_, at) => viewOf(values).getBigUint64(at * STREAM_SIZE, true));
+    return used.filter((flow) => flow !== 0n).length;
   }
 
   expectations(): ExpectRecord[] {
@@ -484,7 +493,7 @@ export class Rig {
   }
 
   samples(): SampleRecord[] {
-    return this.#drain().flatMap((view) => (view.getUint8(0) === EventType.sample ? [readSample(view, 0)] : []));
+    return this.#drain().flatMap((view) => (view.getUint8(0) === EventType.sample ? [sampleAt(view, 0)] : []));
   }
 
   #drain(): DataView[] {
@@ -513,7 +522,8 @@ export class Rig {
       ports: this.ports(),
       sources: this.sources(),
       flowTable: this.flows().length,
-      streamTable: this.map('streams').entriesSync().count,
+      streamTable: this.streams(),
+      parked: this.map('parked').entriesSync().count,
       expectTable: this.expectations().length,
     };
   }
@@ -530,6 +540,7 @@ export const nothing = {
   sources: [],
   flowTable: 0,
   streamTable: 0,
+  parked: 0,
   expectTable: 0,
 };
 

@@ -21,7 +21,7 @@ function open(options: SessionOptions = {}): Session {
 const side = (from: Direction) => {
   const flow = rig().flow();
   const at = from === 'client' ? 0 : 1;
-  return { ...flow.side[at], ...rig().stream(flow.id).side[at] };
+  return { ...flow.side[at], ...rig().stream(flow).side[at] };
 };
 
 describe('while the daemon lives, control payload', () => {

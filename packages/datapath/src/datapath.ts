@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Machine } from '@relatd/grammar';
 import {
   BpfObject,
   EventRing,
@@ -24,26 +25,31 @@ import {
   CONFIG_SIZE,
   EventType,
   GUARD_SIZE,
+  MACHINE_AT,
+  POLICY_SIZE,
   Limit,
   RequestOp,
   readEvent,
-  readSample,
   writeAssignmentName,
   writeConfig,
   writeGuard,
+  writePolicy,
   zeroAssignmentName,
   zeroConfig,
   type ConfigRecord,
   type EventRecord,
   type GuardRecord,
+  type PolicyRecord,
   type RequestRecord,
   type SampleRecord,
 } from './generated/layout.js';
 import { Hold } from './hold.js';
+import { machineBytes } from './machine.js';
 import { writeInterfaces, type InterfaceEntry } from './interfaceTable.js';
 import { detachInterface, detachSide, isDead, layoutTrouble, pinnedInterfaces, removeState } from './pinnedState.js';
 import { linkPin, pinDirectory } from './pins.js';
 import { Requests } from './requests.js';
+import { sampleAt } from './sample.js';
 import { Tables, numberKey, viewOf, type AssignmentName } from './tables.js';
 
 /** How many entries each table can take. */
@@ -256,6 +262,35 @@ export class Datapath {
     this.request(portRequests(RequestOp.portGive, before));
   }
 
+  /** What an assignment allows, and which machine reads its control connections. Before it is assigned. */
+  setPolicy(id: number, policy: PolicyRecord): void {
+    const bytes = new Uint8Array(POLICY_SIZE);
+    writePolicy(viewOf(bytes), 0, policy);
+    this.tables.map('policies').update(numberKey(id), bytes);
+  }
+
+  /**
+   * Brings a helper's machine into the datapath; gives the number by which policies name it. One that is there already, from
+   * this daemon or one before, keeps its place; one that differs gets a place that no connection needs.
+   * @throws RangeError when all places are taken
+   */
+  loadMachine(machine: Machine, inUse: ReadonlySet<number>): number {
+    const bytes = machineBytes(machine);
+    const map = this.tables.map('machines');
+    const places = Array.from({ length: Limit.machines }, (_, index) => index);
+    const there = places.map((index) => map.lookup(numberKey(index)) ?? new Uint8Array());
+    const same = there.findIndex((one) => Buffer.compare(one, bytes) === 0);
+    if (same >= 0) return same + 1;
+    const empty = there.findIndex((one) => one[MACHINE_AT.endClass] === 0);
+    const free = empty >= 0 ? empty : places.findIndex((index) => !inUse.has(index + 1));
+    if (free < 0)
+      throw new RangeError(
+        `${String(Limit.machines)} helpers are in use by control connections; wait until some have ended, or remove one from the configuration`,
+      );
+    map.update(numberKey(free), bytes);
+    return free + 1;
+  }
+
   nameAssignment(id: number, { name, helper }: AssignmentName): void {
     const bytes = new Uint8Array(ASSIGNMENT_NAME_SIZE);
     const record = zeroAssignmentName();
@@ -317,7 +352,7 @@ export class Datapath {
       delivering = true;
       try {
         for (const { offset } of records(buffer, bytes)) {
-          if (view.getUint8(offset) === EventType.sample) sink.sample(readSample(view, offset));
+          if (view.getUint8(offset) === EventType.sample) sink.sample(sampleAt(view, offset));
           else sink.event(readEvent(view, offset));
         }
       } finally {
@@ -378,6 +413,7 @@ function maxEntries(sizes: Sizes): Record<string, number> {
     flow_slots: sizes.flows,
     flow_free: sizes.flows,
     streams: sizes.controls,
+    stream_free: sizes.controls,
     expects: sizes.expectations,
     expect_index: sizes.expectations,
     expect_free: sizes.expectations,

@@ -6,6 +6,7 @@ export { attachedMode, chainPrograms, type HookProgram } from './chain.js';
 export { Datapath, type AttachSettings, type EventSink, type Settings, type Sizes } from './datapath.js';
 export { readHeldFrame, TCP_FLAG, type TcpFrame } from './frame.js';
 export type { InterfaceEntry } from './interfaceTable.js';
+export { machineBytes } from './machine.js';
 export { LayoutError } from './pinnedState.js';
 export { pinDirectory } from './pins.js';
 export { requestOf } from './requests.js';
@@ -13,6 +14,7 @@ export { inSlices } from './slices.js';
 export { Tables, type AssignmentName, type FlowEntry, type TableFill } from './tables.js';
 export { reverseTuple, sortTuple, tupleBytes, tupleId, tupleOf } from './tuple.js';
 export {
+  DialogueFlag,
   Direction,
   EventType,
   ExpectFlag,
@@ -32,6 +34,7 @@ export {
   type GuardRecord,
   type InterfaceKeyRecord,
   type InterfaceRecord,
+  type PolicyRecord,
   type RequestRecord,
   type SampleRecord,
   type StreamRecord,

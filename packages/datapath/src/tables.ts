@@ -66,7 +66,7 @@ export interface TableFill {
 /** Maps that hold entries of a kind: the first is the one whose size is shown. */
 const TABLES = {
   flows: ['flows', 'flow_slots', 'flow_free'],
-  controls: ['streams'],
+  controls: ['streams', 'stream_free'],
   expectations: ['expects', 'expect_index', 'expect_free'],
   embryonic: ['embryos'],
 } as const;
@@ -149,11 +149,22 @@ export class Tables {
     return value === null ? null : { key, flow: readFlow(viewOf(value), 0) };
   }
 
-  stream(flow: bigint): StreamRecord | null {
-    const key = new Uint8Array(8);
-    viewOf(key).setBigUint64(0, flow, true);
-    const value = this.map('streams').lookup(key);
-    return value === null ? null : readStream(viewOf(value), 0);
+  /** What only control connections have. */
+  stream({ id, stream }: FlowRecord): StreamRecord | null {
+    const value = this.map('streams').lookup(numberKey(stream));
+    if (value === null) return null;
+    const record = readStream(viewOf(value), 0);
+    return record.flow === id ? record : null;
+  }
+
+  /** The live expectation of exactly this tuple, and where it stands. */
+  expectation(tuple: TupleRecord): { readonly id: bigint; readonly slot: number } | null {
+    const index = this.map('expect_index').lookup(tupleBytes(tuple));
+    if (index === null) return null;
+    const slot = viewOf(index).getUint32(0, true);
+    const record = this.map('expects').lookup(numberKey(slot));
+    const id = record === null ? 0n : viewOf(record).getBigUint64(EXPECT_AT.live, true);
+    return id === 0n ? null : { id, slot };
   }
 
   async expectations(): Promise<ExpectRecord[]> {

@@ -192,7 +192,7 @@ export class Connections {
       const { flow } = entry;
       if (flow.kind !== FlowKind.control || flow.ended !== 0) continue;
       const known = this.#byId.get(flow.id);
-      const stream = tables.stream(flow.id);
+      const stream = tables.stream(flow);
       const outcome = emptyOutcome();
       if (known === undefined) {
         if (this.#adopt(entry, this.#wasFollowed(entry, stream), outcome) !== null) count++;
@@ -256,7 +256,7 @@ export class Connections {
       this.ended(known.id);
     }
     if (entry?.flow.kind !== FlowKind.control || entry.flow.ended !== 0) return null;
-    const stream = tables.stream(entry.flow.id);
+    const stream = tables.stream(entry.flow);
     const connection = this.#adopt(entry, this.#wasFollowed(entry, stream), outcome);
     if (connection !== null && needsAttention(stream)) this.attend(connection.tuple);
     return connection === null ? null : { connection, direction: directionIn(connection) };

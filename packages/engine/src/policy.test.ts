@@ -6,7 +6,7 @@ import { assignmentOf, bytesOf, path } from './testing.js';
 
 const V4 = path('10.0.1.2', 45678, '10.0.2.2', 21);
 const V6 = path('fd77:1::2', 45678, 'fd77:2::2', 21);
-const CLIENT: Announced = { direction: 'original', family: null, address: null, port: 5000 };
+const CLIENT: Announced = { direction: 'original', family: null, address: null, port: 5000, from: 'peer' };
 const SERVER: Announced = { ...CLIENT, direction: 'reply' };
 
 function verdict(announced: Announced, tuple = V4, translated = false, ...lines: string[]): string {
@@ -16,6 +16,9 @@ function verdict(announced: Announced, tuple = V4, translated = false, ...lines:
     `${formatAddress(to.source)} > ${formatAddress(to.destination)} ${String(to.destinationPort)} v${String(to.family)}`
   );
 }
+
+/** A client that sends from a privileged port. */
+const LOW = path('10.0.1.2', 69, '10.0.2.2', 69);
 
 const PORTS = 'data: { ports: 4000-6000 }';
 const THIRD = 'data: { third-party: true }';
@@ -62,6 +65,33 @@ describe('policy', () => {
       false,
       THIRD,
     ],
+    ['anybody will connect', ':: > 10.0.1.2 5000 v4', { ...CLIENT, from: 'anyone' }],
+    ['anybody will connect to the server', ':: > 10.0.2.2 5000 v4', { ...SERVER, from: 'anyone' }],
+    ['anybody will connect, IPv6', ':: > fd77:1::2 5000 v6', { ...CLIENT, from: 'anyone' }, V6],
+    [
+      "anybody, to somebody else's address",
+      'address',
+      { ...CLIENT, from: 'anyone', address: bytesOf('10.0.1.3') },
+      V4,
+      false,
+    ],
+    ['anybody, to an address of no host', 'address', { ...CLIENT, from: 'anyone', address: bytesOf('0.0.0.0') }],
+    ['anybody, to a privileged port', 'port-range', { ...CLIENT, from: 'anyone', port: 22 }],
+    ['anybody, behind NAT', 'nat', { ...CLIENT, from: 'anyone' }, V4, true],
+    ["the client's own port", '10.0.2.2 > 10.0.1.2 45678 v4', { ...CLIENT, port: null }],
+    ["the client's own port, IPv6", 'fd77:2::2 > fd77:1::2 45678 v6', { ...CLIENT, port: null }, V6],
+    ["the server's own port", 'port-range', { ...SERVER, port: null }],
+    ['a privileged port of its own', 'port-range', { ...CLIENT, port: null }, LOW],
+    [
+      'a privileged port of its own, admitted',
+      '10.0.2.2 > 10.0.1.2 69 v4',
+      { ...CLIENT, port: null },
+      LOW,
+      false,
+      'data: { ports: 69-6000 }',
+    ],
+    ['its own port, above data.ports', 'port-range', { ...CLIENT, port: null }, V4, false, PORTS],
+    ['its own port behind NAT', 'nat', { ...CLIENT, port: null }, V4, true],
     ['the client behind NAT', 'nat', CLIENT, V4, true],
     ['the server behind masquerade', '10.0.1.2 > 10.0.2.2 5000 v4', SERVER, V4, true],
     ['another address of the server behind NAT', 'nat', { ...SERVER, address: bytesOf('192.168.0.2') }, V4, true],

@@ -14,7 +14,10 @@ export type RefusalReason = Known<
 /** Why a helper gives a connection up for good. */
 export type AbandonReason = Known<'not-protocol' | 'gap'>;
 
-/** Bytes of one direction, counted from the first byte of its stream (SYN excluded): `start` included, `end` excluded. */
+/**
+ * Bytes of one direction: `start` included, `end` excluded. TCP: counted from the first byte of its stream (SYN excluded). UDP: counted
+ * within the datagram.
+ */
 export interface Span {
   readonly direction: Direction;
   readonly start: number;
@@ -22,7 +25,7 @@ export interface Span {
 }
 
 /**
- * The sender of these bytes waits for a connection from the other side. From here on this is the current announcement, also
+ * The sender of these bytes waits for a connection, mostly from the other side. From here on this is the current announcement, also
  * where the engine's policy turns it down: `withdraw` and `detail` are then about nothing.
  */
 export interface Announce extends Span {
@@ -32,8 +35,10 @@ export interface Announce extends Span {
   readonly family: 4 | 6 | null;
   /** 16 bytes, IPv4 in its mapped form. Null: the announcer's own address. */
   readonly address: AddressBytes | null;
-  /** 1 to 65535. */
-  readonly port: number;
+  /** 1 to 65535. Null: the announcer's own port of the control connection. */
+  readonly port: number | null;
+  /** Who will connect: the other end of the control connection, or anybody. */
+  readonly from: 'peer' | 'anyone';
   readonly detail: FlowDetail | null;
 }
 
@@ -91,7 +96,7 @@ export interface Parser {
   readonly recognised: boolean;
   /**
    * Takes the next bytes of one direction, in stream order, each byte once. The order of calls is the order in which the
-   * bytes passed. The bytes are not kept.
+   * bytes passed. The bytes are not kept. Where the control connection is UDP, each call takes one whole datagram.
    */
   feed(direction: Direction, bytes: Uint8Array): readonly Fact[];
   /**
@@ -109,7 +114,7 @@ export interface ParserOptions {
 /** A protocol. */
 export interface Helper {
   readonly name: string;
-  /** Of the control connection. */
+  /** Of the control connection. What `feed` takes depends on it: pieces of a stream, or datagrams. */
   readonly protocol: Protocol;
   /** Where servers usually listen. Nothing is assigned by it. */
   readonly defaultPorts: readonly number[];

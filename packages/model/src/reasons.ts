@@ -79,6 +79,12 @@ export const REASON_TEXT: Readonly<Record<Reason, string>> = {
   'sample-lost': 'A sample found no room in the ring buffer.',
   'hold-strips':
     'A control packet came through IPsec or a tunnel: it cannot be held, so it went on before it was judged.',
+
+  decided: 'A control packet that the tables in the datapath decided, without the daemon.',
+  judged: 'A control connection said something that the tables do not decide: the daemon judges the rest of it.',
+  parked: 'A segment came before the bytes in front of it; it went on, and is read when they are there.',
+  'out-of-order': 'A segment came before the bytes in front of it and could not be kept; dropped, TCP sends it again.',
+  damaged: 'A segment with a wrong checksum went on unread; its receiver will discard it.',
 };
 
 const known: ReadonlySet<string> = new Set(REASONS);

@@ -73,6 +73,11 @@ export const Reason = {
   eventLost: 60,
   sampleLost: 61,
   holdStrips: 62,
+  decided: 63,
+  judged: 64,
+  parked: 65,
+  outOfOrder: 66,
+  damaged: 67,
 } as const;
 
 /** enum direction of bpf/lib/types.h. */
@@ -119,6 +124,54 @@ export const StreamFlag = {
   skipped: 2,
   gap: 4,
   ended: 8,
+  parked: 16,
+  watchHashed: 32,
+} as const;
+
+/** enum dialogue_flag of bpf/lib/types.h. */
+export const DialogueFlag = {
+  judged: 1,
+} as const;
+
+/** enum stop of bpf/lib/types.h. */
+export const Stop = {
+  none: 0,
+  message: 1,
+  unmatched: 2,
+  ip6Begin: 3,
+  ip6Group: 4,
+  ip6Gap: 5,
+} as const;
+
+/** enum unmatched of bpf/lib/types.h. */
+export const Unmatched = {
+  judge: 0,
+  giveUp: 1,
+  ignore: 2,
+} as const;
+
+/** enum rule_flag of bpf/lib/types.h. */
+export const RuleFlag = {
+  inside: 1,
+  opens: 2,
+  closes: 4,
+  judge: 8,
+} as const;
+
+/** enum answer of bpf/lib/types.h. */
+export const Answer = {
+  none: 0,
+  next: 1,
+  take: 2,
+  reach: 3,
+} as const;
+
+/** enum address_kind of bpf/lib/types.h. */
+export const AddressKind = {
+  own: 0,
+  octets: 1,
+  integer: 2,
+  ip6: 3,
 } as const;
 
 /** enum expect_flag of bpf/lib/types.h. */
@@ -174,11 +227,12 @@ export const RequestOp = {
   watch: 5,
   portTake: 6,
   portGive: 7,
+  judge: 8,
 } as const;
 
 /** enum limit of bpf/lib/types.h. */
 export const Limit = {
-  layoutVersion: 1,
+  layoutVersion: 2,
   masterExpectations: 32,
   assignments: 512,
   assignmentsPerPort: 64,
@@ -189,6 +243,19 @@ export const Limit = {
   requestBatch: 24,
   embryoWays: 8,
   sweepArm: 1,
+  machines: 8,
+  transitions: 32768,
+  rules: 128,
+  phases: 16,
+  sections: 8,
+  pending: 16,
+  registers: 15,
+  noRegister: 15,
+  announcements: 2,
+  range: 16,
+  message: 512,
+  parked: 1024,
+  stays: 255,
 } as const;
 
 /** struct config of bpf/lib/types.h, 120 bytes. */
@@ -310,7 +377,7 @@ export const zeroConfig = (): ConfigRecord => ({
   eventsTold: 0n,
 });
 
-/** struct totals of bpf/lib/types.h, 72 bytes. */
+/** struct totals of bpf/lib/types.h, 80 bytes. */
 export interface TotalsRecord {
   nextId: bigint;
   ticks: bigint;
@@ -324,8 +391,9 @@ export interface TotalsRecord {
   flowUnused: number;
   expectCursor: number;
   flowCursor: number;
+  streamUnused: number;
 }
-export const TOTALS_SIZE = 72;
+export const TOTALS_SIZE = 80;
 /** Offsets of its members. */
 export const TOTALS_AT = {
   nextId: 0,
@@ -340,6 +408,7 @@ export const TOTALS_AT = {
   flowUnused: 60,
   expectCursor: 64,
   flowCursor: 68,
+  streamUnused: 72,
 } as const;
 export const readTotals = (view: DataView, at: number): TotalsRecord => ({
   nextId: view.getBigUint64(at + 0, true),
@@ -354,6 +423,7 @@ export const readTotals = (view: DataView, at: number): TotalsRecord => ({
   flowUnused: view.getUint32(at + 60, true),
   expectCursor: view.getUint32(at + 64, true),
   flowCursor: view.getUint32(at + 68, true),
+  streamUnused: view.getUint32(at + 72, true),
 });
 export const writeTotals = (view: DataView, at: number, value: TotalsRecord): void => {
   view.setBigUint64(at + 0, value.nextId, true);
@@ -371,6 +441,7 @@ export const writeTotals = (view: DataView, at: number, value: TotalsRecord): vo
   view.setUint32(at + 60, value.flowUnused, true);
   view.setUint32(at + 64, value.expectCursor, true);
   view.setUint32(at + 68, value.flowCursor, true);
+  view.setUint32(at + 72, value.streamUnused, true);
 };
 export const zeroTotals = (): TotalsRecord => ({
   nextId: 0n,
@@ -385,6 +456,7 @@ export const zeroTotals = (): TotalsRecord => ({
   flowUnused: 0,
   expectCursor: 0,
   flowCursor: 0,
+  streamUnused: 0,
 });
 
 /** struct flow_side of bpf/lib/types.h, 24 bytes. */
@@ -446,6 +518,7 @@ export interface FlowRecord {
   ended: number;
   sourceBucket: number;
   announcer: number;
+  stream: number;
   side: FlowSideRecord[];
 }
 export const FLOW_SIZE = 144;
@@ -474,6 +547,7 @@ export const FLOW_AT = {
   ended: 80,
   sourceBucket: 84,
   announcer: 88,
+  stream: 92,
   side: 96,
 } as const;
 export const readFlow = (view: DataView, at: number): FlowRecord => ({
@@ -500,6 +574,7 @@ export const readFlow = (view: DataView, at: number): FlowRecord => ({
   ended: view.getUint32(at + 80, true),
   sourceBucket: view.getUint32(at + 84, true),
   announcer: view.getUint8(at + 88),
+  stream: view.getUint32(at + 92, true),
   side: Array.from({ length: 2 }, (_, index) => readFlowSide(view, at + 96 + index * 24)),
 });
 export const writeFlow = (view: DataView, at: number, value: FlowRecord): void => {
@@ -526,6 +601,7 @@ export const writeFlow = (view: DataView, at: number, value: FlowRecord): void =
   view.setUint32(at + 80, value.ended, true);
   view.setUint32(at + 84, value.sourceBucket, true);
   view.setUint8(at + 88, value.announcer);
+  view.setUint32(at + 92, value.stream, true);
   for (let index = 0; index < 2; index++) {
     const item = value.side[index];
     if (item !== undefined) writeFlowSide(view, at + 96 + index * 24, item);
@@ -555,10 +631,11 @@ export const zeroFlow = (): FlowRecord => ({
   ended: 0,
   sourceBucket: 0,
   announcer: 0,
+  stream: 0,
   side: Array.from({ length: 2 }, () => zeroFlowSide()),
 });
 
-/** struct stream_side of bpf/lib/types.h, 32 bytes. */
+/** struct stream_side of bpf/lib/types.h, 40 bytes. */
 export interface StreamSideRecord {
   heldSince: bigint;
   heldEnd: number;
@@ -568,8 +645,9 @@ export interface StreamSideRecord {
   watchEnd: number;
   flags: number;
   ttl: number;
+  watchHash: bigint;
 }
-export const STREAM_SIDE_SIZE = 32;
+export const STREAM_SIDE_SIZE = 40;
 /** Offsets of its members. */
 export const STREAM_SIDE_AT = {
   heldSince: 0,
@@ -580,6 +658,7 @@ export const STREAM_SIDE_AT = {
   watchEnd: 24,
   flags: 28,
   ttl: 29,
+  watchHash: 32,
 } as const;
 export const readStreamSide = (view: DataView, at: number): StreamSideRecord => ({
   heldSince: view.getBigUint64(at + 0, true),
@@ -590,6 +669,7 @@ export const readStreamSide = (view: DataView, at: number): StreamSideRecord => 
   watchEnd: view.getUint32(at + 24, true),
   flags: view.getUint8(at + 28),
   ttl: view.getUint8(at + 29),
+  watchHash: view.getBigUint64(at + 32, true),
 });
 export const writeStreamSide = (view: DataView, at: number, value: StreamSideRecord): void => {
   view.setBigUint64(at + 0, value.heldSince, true);
@@ -600,6 +680,7 @@ export const writeStreamSide = (view: DataView, at: number, value: StreamSideRec
   view.setUint32(at + 24, value.watchEnd, true);
   view.setUint8(at + 28, value.flags);
   view.setUint8(at + 29, value.ttl);
+  view.setBigUint64(at + 32, value.watchHash, true);
 };
 export const zeroStreamSide = (): StreamSideRecord => ({
   heldSince: 0n,
@@ -610,35 +691,178 @@ export const zeroStreamSide = (): StreamSideRecord => ({
   watchEnd: 0,
   flags: 0,
   ttl: 0,
+  watchHash: 0n,
 });
 
-/** struct stream of bpf/lib/types.h, 192 bytes. */
+/** struct walker of bpf/lib/types.h, 168 bytes. */
+export interface WalkerRecord {
+  reg: bigint[];
+  row: number;
+  start: number;
+  skip: number;
+  open: number;
+  group: number[];
+  groups: number;
+  gap: number;
+  section: number;
+}
+export const WALKER_SIZE = 168;
+/** Offsets of its members. */
+export const WALKER_AT = {
+  reg: 0,
+  row: 128,
+  start: 132,
+  skip: 136,
+  open: 140,
+  group: 144,
+  groups: 160,
+  gap: 161,
+  section: 162,
+} as const;
+export const readWalker = (view: DataView, at: number): WalkerRecord => ({
+  reg: Array.from({ length: 16 }, (_, index) => view.getBigUint64(at + 0 + index * 8, true)),
+  row: view.getUint32(at + 128, true),
+  start: view.getUint32(at + 132, true),
+  skip: view.getUint32(at + 136, true),
+  open: view.getUint32(at + 140, true),
+  group: Array.from({ length: 8 }, (_, index) => view.getUint16(at + 144 + index * 2, true)),
+  groups: view.getUint8(at + 160),
+  gap: view.getUint8(at + 161),
+  section: view.getUint8(at + 162),
+});
+export const writeWalker = (view: DataView, at: number, value: WalkerRecord): void => {
+  for (let index = 0; index < 16; index++) {
+    const item = value.reg[index];
+    if (item !== undefined) view.setBigUint64(at + 0 + index * 8, item, true);
+  }
+  view.setUint32(at + 128, value.row, true);
+  view.setUint32(at + 132, value.start, true);
+  view.setUint32(at + 136, value.skip, true);
+  view.setUint32(at + 140, value.open, true);
+  for (let index = 0; index < 8; index++) {
+    const item = value.group[index];
+    if (item !== undefined) view.setUint16(at + 144 + index * 2, item, true);
+  }
+  view.setUint8(at + 160, value.groups);
+  view.setUint8(at + 161, value.gap);
+  view.setUint8(at + 162, value.section);
+};
+export const zeroWalker = (): WalkerRecord => ({
+  reg: Array.from({ length: 16 }, () => 0n),
+  row: 0,
+  start: 0,
+  skip: 0,
+  open: 0,
+  group: Array.from({ length: 8 }, () => 0),
+  groups: 0,
+  gap: 0,
+  section: 0,
+});
+
+/** struct dialogue of bpf/lib/types.h, 32 bytes. */
+export interface DialogueRecord {
+  pending: bigint;
+  current: bigint;
+  currentSlot: number;
+  count: number;
+  answered: number;
+  phase: number;
+  machine: number;
+  flags: number;
+}
+export const DIALOGUE_SIZE = 32;
+/** Offsets of its members. */
+export const DIALOGUE_AT = {
+  pending: 0,
+  current: 8,
+  currentSlot: 16,
+  count: 20,
+  answered: 21,
+  phase: 22,
+  machine: 23,
+  flags: 24,
+} as const;
+export const readDialogue = (view: DataView, at: number): DialogueRecord => ({
+  pending: view.getBigUint64(at + 0, true),
+  current: view.getBigUint64(at + 8, true),
+  currentSlot: view.getUint32(at + 16, true),
+  count: view.getUint8(at + 20),
+  answered: view.getUint8(at + 21),
+  phase: view.getUint8(at + 22),
+  machine: view.getUint8(at + 23),
+  flags: view.getUint8(at + 24),
+});
+export const writeDialogue = (view: DataView, at: number, value: DialogueRecord): void => {
+  view.setBigUint64(at + 0, value.pending, true);
+  view.setBigUint64(at + 8, value.current, true);
+  view.setUint32(at + 16, value.currentSlot, true);
+  view.setUint8(at + 20, value.count);
+  view.setUint8(at + 21, value.answered);
+  view.setUint8(at + 22, value.phase);
+  view.setUint8(at + 23, value.machine);
+  view.setUint8(at + 24, value.flags);
+};
+export const zeroDialogue = (): DialogueRecord => ({
+  pending: 0n,
+  current: 0n,
+  currentSlot: 0,
+  count: 0,
+  answered: 0,
+  phase: 0,
+  machine: 0,
+  flags: 0,
+});
+
+/** struct stream of bpf/lib/types.h, 592 bytes. */
 export interface StreamRecord {
+  flow: bigint;
   side: StreamSideRecord[];
+  walker: WalkerRecord[];
+  dialogue: DialogueRecord;
+  places: number;
   expectations: number[];
 }
-export const STREAM_SIZE = 192;
+export const STREAM_SIZE = 592;
 /** Offsets of its members. */
 export const STREAM_AT = {
-  side: 0,
-  expectations: 64,
+  flow: 0,
+  side: 8,
+  walker: 88,
+  dialogue: 424,
+  places: 456,
+  expectations: 464,
 } as const;
 export const readStream = (view: DataView, at: number): StreamRecord => ({
-  side: Array.from({ length: 2 }, (_, index) => readStreamSide(view, at + 0 + index * 32)),
-  expectations: Array.from({ length: 32 }, (_, index) => view.getUint32(at + 64 + index * 4, true)),
+  flow: view.getBigUint64(at + 0, true),
+  side: Array.from({ length: 2 }, (_, index) => readStreamSide(view, at + 8 + index * 40)),
+  walker: Array.from({ length: 2 }, (_, index) => readWalker(view, at + 88 + index * 168)),
+  dialogue: readDialogue(view, at + 424),
+  places: view.getUint32(at + 456, true),
+  expectations: Array.from({ length: 32 }, (_, index) => view.getUint32(at + 464 + index * 4, true)),
 });
 export const writeStream = (view: DataView, at: number, value: StreamRecord): void => {
+  view.setBigUint64(at + 0, value.flow, true);
   for (let index = 0; index < 2; index++) {
     const item = value.side[index];
-    if (item !== undefined) writeStreamSide(view, at + 0 + index * 32, item);
+    if (item !== undefined) writeStreamSide(view, at + 8 + index * 40, item);
   }
+  for (let index = 0; index < 2; index++) {
+    const item = value.walker[index];
+    if (item !== undefined) writeWalker(view, at + 88 + index * 168, item);
+  }
+  writeDialogue(view, at + 424, value.dialogue);
+  view.setUint32(at + 456, value.places, true);
   for (let index = 0; index < 32; index++) {
     const item = value.expectations[index];
-    if (item !== undefined) view.setUint32(at + 64 + index * 4, item, true);
+    if (item !== undefined) view.setUint32(at + 464 + index * 4, item, true);
   }
 };
 export const zeroStream = (): StreamRecord => ({
+  flow: 0n,
   side: Array.from({ length: 2 }, () => zeroStreamSide()),
+  walker: Array.from({ length: 2 }, () => zeroWalker()),
+  dialogue: zeroDialogue(),
+  places: 0,
   expectations: Array.from({ length: 32 }, () => 0),
 });
 
@@ -691,7 +915,7 @@ export const zeroTuple = (): TupleRecord => ({
   zone: 0,
 });
 
-/** struct expect of bpf/lib/types.h, 88 bytes. */
+/** struct expect of bpf/lib/types.h, 96 bytes. */
 export interface ExpectRecord {
   tuple: TupleRecord;
   live: bigint;
@@ -700,6 +924,7 @@ export interface ExpectRecord {
   deadline: bigint;
   mark: number;
   sourceBucket: number;
+  stream: number;
   assignment: number;
   class: number;
   flags: number;
@@ -707,7 +932,7 @@ export interface ExpectRecord {
   direction: number;
   place: number;
 }
-export const EXPECT_SIZE = 88;
+export const EXPECT_SIZE = 96;
 /** Offsets of its members. */
 export const EXPECT_AT = {
   tuple: 0,
@@ -717,12 +942,13 @@ export const EXPECT_AT = {
   deadline: 64,
   mark: 72,
   sourceBucket: 76,
-  assignment: 80,
-  class: 82,
-  flags: 83,
-  limit: 84,
-  direction: 85,
-  place: 86,
+  stream: 80,
+  assignment: 84,
+  class: 86,
+  flags: 87,
+  limit: 88,
+  direction: 89,
+  place: 90,
 } as const;
 export const readExpect = (view: DataView, at: number): ExpectRecord => ({
   tuple: readTuple(view, at + 0),
@@ -732,12 +958,13 @@ export const readExpect = (view: DataView, at: number): ExpectRecord => ({
   deadline: view.getBigUint64(at + 64, true),
   mark: view.getUint32(at + 72, true),
   sourceBucket: view.getUint32(at + 76, true),
-  assignment: view.getUint16(at + 80, true),
-  class: view.getUint8(at + 82),
-  flags: view.getUint8(at + 83),
-  limit: view.getUint8(at + 84),
-  direction: view.getUint8(at + 85),
-  place: view.getUint8(at + 86),
+  stream: view.getUint32(at + 80, true),
+  assignment: view.getUint16(at + 84, true),
+  class: view.getUint8(at + 86),
+  flags: view.getUint8(at + 87),
+  limit: view.getUint8(at + 88),
+  direction: view.getUint8(at + 89),
+  place: view.getUint8(at + 90),
 });
 export const writeExpect = (view: DataView, at: number, value: ExpectRecord): void => {
   writeTuple(view, at + 0, value.tuple);
@@ -747,12 +974,13 @@ export const writeExpect = (view: DataView, at: number, value: ExpectRecord): vo
   view.setBigUint64(at + 64, value.deadline, true);
   view.setUint32(at + 72, value.mark, true);
   view.setUint32(at + 76, value.sourceBucket, true);
-  view.setUint16(at + 80, value.assignment, true);
-  view.setUint8(at + 82, value.class);
-  view.setUint8(at + 83, value.flags);
-  view.setUint8(at + 84, value.limit);
-  view.setUint8(at + 85, value.direction);
-  view.setUint8(at + 86, value.place);
+  view.setUint32(at + 80, value.stream, true);
+  view.setUint16(at + 84, value.assignment, true);
+  view.setUint8(at + 86, value.class);
+  view.setUint8(at + 87, value.flags);
+  view.setUint8(at + 88, value.limit);
+  view.setUint8(at + 89, value.direction);
+  view.setUint8(at + 90, value.place);
 };
 export const zeroExpect = (): ExpectRecord => ({
   tuple: zeroTuple(),
@@ -762,6 +990,7 @@ export const zeroExpect = (): ExpectRecord => ({
   deadline: 0n,
   mark: 0,
   sourceBucket: 0,
+  stream: 0,
   assignment: 0,
   class: 0,
   flags: 0,
@@ -949,6 +1178,298 @@ export const zeroAssignmentName = (): AssignmentNameRecord => ({
   helper: new Uint8Array(16),
 });
 
+/** struct policy of bpf/lib/types.h, 16 bytes. */
+export interface PolicyRecord {
+  timeout: bigint;
+  fromPort: number;
+  toPort: number;
+  machine: number;
+  limit: number;
+  thirdParty: number;
+}
+export const POLICY_SIZE = 16;
+/** Offsets of its members. */
+export const POLICY_AT = {
+  timeout: 0,
+  fromPort: 8,
+  toPort: 10,
+  machine: 12,
+  limit: 13,
+  thirdParty: 14,
+} as const;
+export const readPolicy = (view: DataView, at: number): PolicyRecord => ({
+  timeout: view.getBigUint64(at + 0, true),
+  fromPort: view.getUint16(at + 8, true),
+  toPort: view.getUint16(at + 10, true),
+  machine: view.getUint8(at + 12),
+  limit: view.getUint8(at + 13),
+  thirdParty: view.getUint8(at + 14),
+});
+export const writePolicy = (view: DataView, at: number, value: PolicyRecord): void => {
+  view.setBigUint64(at + 0, value.timeout, true);
+  view.setUint16(at + 8, value.fromPort, true);
+  view.setUint16(at + 10, value.toPort, true);
+  view.setUint8(at + 12, value.machine);
+  view.setUint8(at + 13, value.limit);
+  view.setUint8(at + 14, value.thirdParty);
+};
+export const zeroPolicy = (): PolicyRecord => ({
+  timeout: 0n,
+  fromPort: 0,
+  toPort: 0,
+  machine: 0,
+  limit: 0,
+  thirdParty: 0,
+});
+
+/** struct announcement of bpf/lib/types.h, 8 bytes. */
+export interface AnnouncementRecord {
+  protocol: number;
+  anyone: number;
+  addressKind: number;
+  address: number;
+  port: number;
+  high: number;
+  to: number;
+}
+export const ANNOUNCEMENT_SIZE = 8;
+/** Offsets of its members. */
+export const ANNOUNCEMENT_AT = {
+  protocol: 0,
+  anyone: 1,
+  addressKind: 2,
+  address: 3,
+  port: 4,
+  high: 5,
+  to: 6,
+} as const;
+export const readAnnouncement = (view: DataView, at: number): AnnouncementRecord => ({
+  protocol: view.getUint8(at + 0),
+  anyone: view.getUint8(at + 1),
+  addressKind: view.getUint8(at + 2),
+  address: view.getUint8(at + 3),
+  port: view.getUint8(at + 4),
+  high: view.getUint8(at + 5),
+  to: view.getUint8(at + 6),
+});
+export const writeAnnouncement = (view: DataView, at: number, value: AnnouncementRecord): void => {
+  view.setUint8(at + 0, value.protocol);
+  view.setUint8(at + 1, value.anyone);
+  view.setUint8(at + 2, value.addressKind);
+  view.setUint8(at + 3, value.address);
+  view.setUint8(at + 4, value.port);
+  view.setUint8(at + 5, value.high);
+  view.setUint8(at + 6, value.to);
+};
+export const zeroAnnouncement = (): AnnouncementRecord => ({
+  protocol: 0,
+  anyone: 0,
+  addressKind: 0,
+  address: 0,
+  port: 0,
+  high: 0,
+  to: 0,
+});
+
+/** struct rule of bpf/lib/types.h, 48 bytes. */
+export interface RuleRecord {
+  next: Uint8Array;
+  flags: number;
+  bracket: number;
+  section: number;
+  asks: number;
+  answer: number;
+  answerKind: number;
+  withdraws: number;
+  skip: number;
+  answering: number;
+  clears: number;
+  giveUp: number;
+  announcements: number;
+  announce: AnnouncementRecord[];
+}
+export const RULE_SIZE = 48;
+/** Offsets of its members. */
+export const RULE_AT = {
+  next: 0,
+  flags: 16,
+  bracket: 17,
+  section: 18,
+  asks: 19,
+  answer: 20,
+  answerKind: 21,
+  withdraws: 22,
+  skip: 23,
+  answering: 24,
+  clears: 26,
+  giveUp: 28,
+  announcements: 29,
+  announce: 32,
+} as const;
+export const readRule = (view: DataView, at: number): RuleRecord => ({
+  next: readBytes(view, at + 0, 16),
+  flags: view.getUint8(at + 16),
+  bracket: view.getUint8(at + 17),
+  section: view.getUint8(at + 18),
+  asks: view.getUint8(at + 19),
+  answer: view.getUint8(at + 20),
+  answerKind: view.getUint8(at + 21),
+  withdraws: view.getUint8(at + 22),
+  skip: view.getUint8(at + 23),
+  answering: view.getUint16(at + 24, true),
+  clears: view.getUint16(at + 26, true),
+  giveUp: view.getUint8(at + 28),
+  announcements: view.getUint8(at + 29),
+  announce: Array.from({ length: 2 }, (_, index) => readAnnouncement(view, at + 32 + index * 8)),
+});
+export const writeRule = (view: DataView, at: number, value: RuleRecord): void => {
+  writeBytes(view, at + 0, value.next, 16);
+  view.setUint8(at + 16, value.flags);
+  view.setUint8(at + 17, value.bracket);
+  view.setUint8(at + 18, value.section);
+  view.setUint8(at + 19, value.asks);
+  view.setUint8(at + 20, value.answer);
+  view.setUint8(at + 21, value.answerKind);
+  view.setUint8(at + 22, value.withdraws);
+  view.setUint8(at + 23, value.skip);
+  view.setUint16(at + 24, value.answering, true);
+  view.setUint16(at + 26, value.clears, true);
+  view.setUint8(at + 28, value.giveUp);
+  view.setUint8(at + 29, value.announcements);
+  for (let index = 0; index < 2; index++) {
+    const item = value.announce[index];
+    if (item !== undefined) writeAnnouncement(view, at + 32 + index * 8, item);
+  }
+};
+export const zeroRule = (): RuleRecord => ({
+  next: new Uint8Array(16),
+  flags: 0,
+  bracket: 0,
+  section: 0,
+  asks: 0,
+  answer: 0,
+  answerKind: 0,
+  withdraws: 0,
+  skip: 0,
+  answering: 0,
+  clears: 0,
+  giveUp: 0,
+  announcements: 0,
+  announce: Array.from({ length: 2 }, () => zeroAnnouncement()),
+});
+
+/** struct transition of bpf/lib/types.h, 8 bytes. */
+export interface TransitionRecord {
+  next: number;
+  scale: number;
+  reg: number;
+  raw: number;
+  stop: number;
+  argument: number;
+}
+export const TRANSITION_SIZE = 8;
+/** Offsets of its members. */
+export const TRANSITION_AT = {
+  next: 0,
+  scale: 2,
+  reg: 4,
+  raw: 5,
+  stop: 6,
+  argument: 7,
+} as const;
+export const readTransition = (view: DataView, at: number): TransitionRecord => ({
+  next: view.getUint16(at + 0, true),
+  scale: view.getUint16(at + 2, true),
+  reg: view.getUint8(at + 4),
+  raw: view.getUint8(at + 5),
+  stop: view.getUint8(at + 6),
+  argument: view.getUint8(at + 7),
+});
+export const writeTransition = (view: DataView, at: number, value: TransitionRecord): void => {
+  view.setUint16(at + 0, value.next, true);
+  view.setUint16(at + 2, value.scale, true);
+  view.setUint8(at + 4, value.reg);
+  view.setUint8(at + 5, value.raw);
+  view.setUint8(at + 6, value.stop);
+  view.setUint8(at + 7, value.argument);
+};
+export const zeroTransition = (): TransitionRecord => ({
+  next: 0,
+  scale: 0,
+  reg: 0,
+  raw: 0,
+  stop: 0,
+  argument: 0,
+});
+
+/** struct machine of bpf/lib/types.h, 269064 bytes. */
+export interface MachineRecord {
+  recognised: number;
+  withdrawable: number;
+  unmatched: number;
+  endClass: number;
+  sections: number;
+  classOf: Uint8Array;
+  start: number[];
+  rule: RuleRecord[];
+  transition: TransitionRecord[];
+}
+export const MACHINE_SIZE = 269064;
+/** Offsets of its members. */
+export const MACHINE_AT = {
+  recognised: 0,
+  withdrawable: 2,
+  unmatched: 4,
+  endClass: 5,
+  sections: 6,
+  classOf: 8,
+  start: 264,
+  rule: 776,
+  transition: 6920,
+} as const;
+export const readMachine = (view: DataView, at: number): MachineRecord => ({
+  recognised: view.getUint16(at + 0, true),
+  withdrawable: view.getUint16(at + 2, true),
+  unmatched: view.getUint8(at + 4),
+  endClass: view.getUint8(at + 5),
+  sections: view.getUint8(at + 6),
+  classOf: readBytes(view, at + 8, 256),
+  start: Array.from({ length: 256 }, (_, index) => view.getUint16(at + 264 + index * 2, true)),
+  rule: Array.from({ length: 128 }, (_, index) => readRule(view, at + 776 + index * 48)),
+  transition: Array.from({ length: 32768 }, (_, index) => readTransition(view, at + 6920 + index * 8)),
+});
+export const writeMachine = (view: DataView, at: number, value: MachineRecord): void => {
+  view.setUint16(at + 0, value.recognised, true);
+  view.setUint16(at + 2, value.withdrawable, true);
+  view.setUint8(at + 4, value.unmatched);
+  view.setUint8(at + 5, value.endClass);
+  view.setUint8(at + 6, value.sections);
+  writeBytes(view, at + 8, value.classOf, 256);
+  for (let index = 0; index < 256; index++) {
+    const item = value.start[index];
+    if (item !== undefined) view.setUint16(at + 264 + index * 2, item, true);
+  }
+  for (let index = 0; index < 128; index++) {
+    const item = value.rule[index];
+    if (item !== undefined) writeRule(view, at + 776 + index * 48, item);
+  }
+  for (let index = 0; index < 32768; index++) {
+    const item = value.transition[index];
+    if (item !== undefined) writeTransition(view, at + 6920 + index * 8, item);
+  }
+};
+export const zeroMachine = (): MachineRecord => ({
+  recognised: 0,
+  withdrawable: 0,
+  unmatched: 0,
+  endClass: 0,
+  sections: 0,
+  classOf: new Uint8Array(256),
+  start: Array.from({ length: 256 }, () => 0),
+  rule: Array.from({ length: 128 }, () => zeroRule()),
+  transition: Array.from({ length: 32768 }, () => zeroTransition()),
+});
+
 /** struct guard of bpf/lib/types.h, 40 bytes. */
 export interface GuardRecord {
   to: Uint8Array;
@@ -988,7 +1509,7 @@ export const zeroGuard = (): GuardRecord => ({
   family: 0,
 });
 
-/** struct event of bpf/lib/types.h, 296 bytes. */
+/** struct event of bpf/lib/types.h, 304 bytes. */
 export interface EventRecord {
   type: number;
   reason: number;
@@ -1002,7 +1523,7 @@ export interface EventRecord {
   flow: FlowRecord;
   expect: ExpectRecord;
 }
-export const EVENT_SIZE = 296;
+export const EVENT_SIZE = 304;
 /** Offsets of its members. */
 export const EVENT_AT = {
   type: 0,

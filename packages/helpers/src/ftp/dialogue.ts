@@ -276,7 +276,7 @@ export class Dialogue implements Parser {
     this.#purpose = purpose === null ? 'open' : 'claimed';
     const detail = purpose ?? (this.#user === null ? null : { user: this.#user, command: null, argument: null });
     const { start, end } = line;
-    facts.push({ kind: 'announce', direction, start, end, protocol: 'tcp', ...place, detail });
+    facts.push({ kind: 'announce', direction, start, end, protocol: 'tcp', ...place, from: 'peer', detail });
     return this.#current;
   }
 

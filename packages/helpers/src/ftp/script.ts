@@ -43,10 +43,11 @@ export function facts(dialogue: readonly Segment[], parser: Parser = ftp.create(
 export function summary(fact: Fact): string {
   switch (fact.kind) {
     case 'announce': {
-      const { direction, family, address, port, detail } = fact;
+      const { direction, family, address, port, from, detail } = fact;
       const host = address === null ? 'own' : formatAddress(address);
       const purpose = detail === null ? '' : ` ${purposeOf(detail)}`;
-      return `announce ${direction} ${family === null ? '-' : String(family)} ${host} ${String(port)}${purpose}`;
+      const place = `${family === null ? '-' : String(family)} ${host} ${port === null ? 'own' : String(port)}`;
+      return `announce ${direction} ${place}${from === 'anyone' ? ' anyone' : ''}${purpose}`;
     }
     case 'refuse':
       return `refuse ${fact.direction} ${fact.reason}`;

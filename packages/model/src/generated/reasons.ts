@@ -66,6 +66,11 @@ export const REASONS = [
   'event-lost',
   'sample-lost',
   'hold-strips',
+  'decided',
+  'judged',
+  'parked',
+  'out-of-order',
+  'damaged',
 ] as const;
 
 export type Reason = (typeof REASONS)[number];

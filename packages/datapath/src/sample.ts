@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Limit, SAMPLE_AT, readTuple, type SampleRecord } from './generated/layout.js';
+
+/** A sample out of the ring. Its record ends with the bytes that there are; `data` is a view of them. */
+export function sampleAt(view: DataView, at: number): SampleRecord {
+  const length = view.getUint32(at + SAMPLE_AT.length, true);
+  const start = view.byteOffset + at + SAMPLE_AT.data;
+  return {
+    type: view.getUint8(at + SAMPLE_AT.type),
+    reason: view.getUint8(at + SAMPLE_AT.reason),
+    hook: view.getUint8(at + SAMPLE_AT.hook),
+    direction: view.getUint8(at + SAMPLE_AT.direction),
+    length,
+    time: view.getBigUint64(at + SAMPLE_AT.time, true),
+    flow: view.getBigUint64(at + SAMPLE_AT.flow, true),
+    seq: view.getUint32(at + SAMPLE_AT.seq, true),
+    tcpFlags: view.getUint32(at + SAMPLE_AT.tcpFlags, true),
+    tuple: readTuple(view, at + SAMPLE_AT.tuple),
+    data: new Uint8Array(view.buffer, start, Math.min(length, Limit.sampleBytes)),
+  };
+}
