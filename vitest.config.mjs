@@ -17,7 +17,7 @@ const unit = (name, root) => ({
 export default defineConfig({
   test: {
     projects: [
-      ...['model', 'document', 'grammar', 'config', 'helpers', 'datapath', 'engine', 'api', 'cli'].map((name) =>
+      ...['model', 'document', 'grammar', 'helpers', 'config', 'datapath', 'engine', 'api', 'cli'].map((name) =>
         unit(name, `packages/${name}`),
       ),
       unit('native', 'native'),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { HelperDefinition } from '@relatd/grammar';
 import type { Family, PortRange, Prefix, Protocol } from '@relatd/model';
 import type { Listen } from '@relatd/document';
 
@@ -13,7 +14,12 @@ export interface Assignment {
   /** Never empty; `[ANY]` when the file says nothing. */
   readonly from: readonly Prefix[];
   readonly to: readonly Prefix[];
-  readonly data: { readonly ports: PortRange; readonly thirdParty: boolean };
+  readonly data: {
+    readonly ports: PortRange;
+    readonly thirdParty: boolean;
+    /** Of the connections that the helper announces. */
+    readonly protocols: readonly Protocol[];
+  };
   readonly mark: number;
   readonly limits: {
     readonly perMaster: number;
@@ -42,6 +48,8 @@ export interface Config {
   readonly zones: ReadonlyMap<string, number>;
   readonly order: { readonly ingress: 'first' | 'last'; readonly egress: 'first' | 'last' };
   readonly attach: 'auto' | 'tcx' | 'clsact';
+  /** Helpers from files that the configuration names. */
+  readonly helpers: readonly HelperDefinition[];
   /** By protocol and port; among those of one port the more specific first. */
   readonly assignments: readonly Assignment[];
   readonly mark: { readonly mask: number; readonly related: number };

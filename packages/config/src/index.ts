@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import { HELPERS } from './helper.js';
+import { definitions } from '@relatd/helpers';
 import { jsonSchema as schemaFor } from './schema.js';
 
 export { assignmentPairs, type Assignment, type AssignmentPair, type Config, type Guard } from './config.js';
 export type { Listen } from '@relatd/document';
-export { HELPERS, type HelperDefaults } from './helper.js';
 export { DEFAULT_PATH, loadConfig, parseConfig, type ParseResult } from './load.js';
 export { formatProblem, type Problem } from '@relatd/document';
 export { iptablesRules, nftRules } from './rules.js';
 
 /** JSON Schema (draft 2020-12) of the configuration file, for editors. */
-export function jsonSchema(helpers: readonly string[] = HELPERS.map(({ name }) => name)): Record<string, unknown> {
+export function jsonSchema(helpers: readonly string[] = definitions.map(({ name }) => name)): Record<string, unknown> {
   return schemaFor(helpers);
 }

@@ -75,6 +75,9 @@ describe('a good file', () => {
                 "from": 1024,
                 "to": 65535,
               },
+              "protocols": [
+                "tcp",
+              ],
               "thirdParty": false,
             },
             "detail": "full",
@@ -103,6 +106,9 @@ describe('a good file', () => {
                 "from": 1024,
                 "to": 65535,
               },
+              "protocols": [
+                "tcp",
+              ],
               "thirdParty": false,
             },
             "detail": "full",
@@ -138,6 +144,7 @@ describe('a good file', () => {
             "to": "192.0.2.10",
           },
         ],
+        "helpers": [],
         "hold": {
           "deadline": 200,
           "unavailable": "pass",
@@ -481,7 +488,7 @@ guard:
   it('has its places behind aliases', () => {
     expect(problemsOf('x-common: &c { control: 5x }\nidle: *c\nassignments: []\n')).toMatchInlineSnapshot(`
       [
-        "relatd.yaml:1:1: unknown key "x-common"; known here are interfaces, zones, order, attach, assignments, mark, idle, limits, hold, guard, related and listen",
+        "relatd.yaml:1:1: unknown key "x-common"; known here are interfaces, zones, order, attach, helpers, assignments, mark, idle, limits, hold, guard, related and listen",
         "relatd.yaml:2:7: idle.control: "5x" is no time; write a whole number and its unit (ms, s, m, h, d), like 300s, from 1s to 365d",
       ]
     `);

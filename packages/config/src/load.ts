@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ANY, printable } from '@relatd/model';
 import { Findings, readSource, readTextFile, type Problem, type Source } from '@relatd/document';
+import type { HelperDefaults, HelperDefinition } from '@relatd/grammar';
+import { definitions } from '@relatd/helpers';
+import { ANY, printable } from '@relatd/model';
 import type { z } from 'zod';
 import { checkAssignments, checkGuards, checkInterfaces, checkMarks, type Entry, type Finding } from './check.js';
 import type { Assignment, Config, Guard } from './config.js';
 import { rank } from './coverage.js';
-import { HELPERS, type HelperDefaults } from './helper.js';
+import { ownDefinitions } from './ownDefinitions.js';
 import { configSchema, type AssignmentInput, type ConfigInput } from './schema.js';
 
 /** Where the configuration is when nobody says otherwise. */
@@ -16,19 +18,23 @@ export type ParseResult =
   | { readonly config: Config; readonly warnings: readonly Problem[]; readonly problems?: undefined }
   | { readonly problems: readonly Problem[]; readonly config?: undefined };
 
-/** Reads and checks a file. Never rejects: that the file cannot be read is a problem too. */
-export async function loadConfig(
-  path: string = DEFAULT_PATH,
-  helpers: readonly HelperDefaults[] = HELPERS,
-): Promise<ParseResult> {
+/**
+ * Reads and checks a file and the helper definitions that it names. Never rejects: that the file cannot be read is a
+ * problem too.
+ */
+export async function loadConfig(path: string = DEFAULT_PATH): Promise<ParseResult> {
   const file = await readTextFile(path);
   if ('problem' in file)
     return { problems: [{ file: printable(path), line: null, column: null, path: '', message: file.problem }] };
-  return parseConfig(file.text, path, helpers);
+  const own = await ownDefinitions(file.text, path);
+  const result = parseConfig(file.text, path, own.definitions);
+  if (own.problems.length === 0) return result;
+  return { problems: [...own.problems, ...(result.problems ?? [])] };
 }
 
-/** Checks a configuration's text. `filename` is what messages call it. Never throws. */
-export function parseConfig(text: string, filename: string, helpers: readonly HelperDefaults[] = HELPERS): ParseResult {
+/** Checks a configuration's text. `own` are the helpers of the files that it names. Never throws. */
+export function parseConfig(text: string, filename: string, own: readonly HelperDefinition[] = []): ParseResult {
+  const helpers = [...definitions, ...own];
   const source = readSource(text);
   const findings = new Findings(printable(filename), source);
   for (const { position, message } of source.errors) findings.add(position, '', message);
@@ -54,7 +60,7 @@ export function parseConfig(text: string, filename: string, helpers: readonly He
   if (findings.wrong.length > 0 || !result.success || mark === undefined) return { problems: findings.sorted() };
   if (entries.length === 0) findings.warn(['assignments'], 'nothing is assigned, so nothing is tracked');
   const assignments = rank(entries.map(({ item }) => item));
-  return { config: resolve(filename, result.data, assignments), warnings: findings.sortedWarnings() };
+  return { config: resolve(filename, result.data, assignments, own), warnings: findings.sortedWarnings() };
 }
 
 type Schema = ReturnType<typeof configSchema>;
@@ -108,7 +114,11 @@ function resolveAssignments(
       interface: item.interface ?? null,
       from: item.from ?? [ANY],
       to: item.to ?? [ANY],
-      data: { ports: item.data.ports ?? helper.dataPorts, thirdParty: item.data['third-party'] },
+      data: {
+        ports: item.data.ports ?? helper.dataPorts,
+        thirdParty: item.data['third-party'],
+        protocols: helper.dataProtocols,
+      },
       mark: item.mark ?? parts.mark?.related ?? 0,
       limits: {
         perMaster: item.limits['per-master'] ?? helper.perMaster,
@@ -167,7 +177,12 @@ function check(
 /** Control connections that the datapath has room for when the file does not say. */
 const CONTROL_DEFAULT = 16384;
 
-function resolve(file: string, input: ConfigInput, assignments: readonly Assignment[]): Config {
+function resolve(
+  file: string,
+  input: ConfigInput,
+  assignments: readonly Assignment[],
+  helpers: readonly HelperDefinition[],
+): Config {
   const { idle, limits, hold, listen } = input;
   return {
     file,
@@ -175,6 +190,7 @@ function resolve(file: string, input: ConfigInput, assignments: readonly Assignm
     zones: new Map(Object.entries(input.zones)),
     order: input.order,
     attach: input.attach,
+    helpers,
     assignments,
     mark: input.mark,
     idle: { control: idle.control, related: idle.related, halfOpen: idle['half-open'], closed: idle.closed },

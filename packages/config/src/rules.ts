@@ -13,11 +13,13 @@ interface Accept {
 /** Assignments whose rule would be the same share one. */
 function accepts(config: Config): Accept[] {
   const found = new Map<string, Accept>();
-  for (const { name, protocol, mark, data } of config.assignments) {
-    const key = `${protocol} ${String(mark)} ${formatPorts(data.ports)}`;
-    const accept = found.get(key);
-    if (accept === undefined) found.set(key, { protocol, mark, ports: data.ports, names: [name] });
-    else accept.names.push(name);
+  for (const { name, mark, data } of config.assignments) {
+    for (const protocol of data.protocols) {
+      const key = `${protocol} ${String(mark)} ${formatPorts(data.ports)}`;
+      const accept = found.get(key);
+      if (accept === undefined) found.set(key, { protocol, mark, ports: data.ports, names: [name] });
+      else accept.names.push(name);
+    }
   }
   return [...found.values()];
 }

@@ -39,6 +39,11 @@ describe('JSON schema', () => {
           "",
         ],
         [
+          "helpers",
+          [],
+          "",
+        ],
+        [
           "assignments",
           undefined,
           "",

@@ -149,6 +149,15 @@ function assignmentList(helpers: readonly string[]) {
     .meta({ description: 'Which helper watches which connections.' });
 }
 
+const helperFile = f.field<string>(
+  { type: 'string', minLength: 1, description: "A definition's file, relative to this one." },
+  (value, report) => {
+    if (typeof value === 'string' && value !== '') return value;
+    report(`${show(value)} is no path; write one like ./rtsp.yaml`);
+    return undefined;
+  },
+);
+
 const guardEntry = f.section(
   {
     to: f.prefix('The guarded destination.'),
@@ -180,6 +189,12 @@ export function configSchema(helpers: readonly string[]) {
           'How programs are attached; `auto`: tcx where the kernel has it, else clsact.',
         )
         .prefault('auto'),
+      helpers: z
+        .array(helperFile, {
+          error: (issue) => `${show(issue.input)} stands where a list belongs; write paths like [./rtsp.yaml]`,
+        })
+        .meta({ description: 'Files with helper definitions of your own.' })
+        .prefault([]),
       assignments: assignmentList(helpers),
       mark: f
         .section(

@@ -5,6 +5,7 @@ import {
   type AssignmentRecord,
   type AssignmentName,
   type GuardRecord,
+  type PolicyRecord,
   type PortAssignments,
 } from '@relatd/datapath';
 import { RelatdError, type Prefix, type Protocol } from '@relatd/model';
@@ -100,6 +101,18 @@ export function portAssignments(
     }
   }
   return [...groups.values()];
+}
+
+/** What the datapath gets of an assignment, whichever packets it covers. */
+export function policyRecord({ data, limits }: Assignment, machine: number): PolicyRecord {
+  return {
+    timeout: BigInt(limits.expectation) * 1_000_000n,
+    fromPort: data.ports.from,
+    toPort: data.ports.to,
+    machine,
+    limit: limits.perMaster,
+    thirdParty: data.thirdParty ? 1 : 0,
+  };
 }
 
 /** What the datapath gets for the guards. */

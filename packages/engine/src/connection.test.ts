@@ -36,6 +36,7 @@ class Talk {
       parser: ftp.create(),
       next: this.next,
       expected: (id, box) => this.expected.set(id, box),
+      find: () => null,
       failed: (error) => this.faults.push(error),
       ...options,
     });
@@ -59,7 +60,8 @@ class Talk {
   /** A frame anywhere in the stream. */
   at(direction: DirectionName, seq: number, text: string, more: Partial<ControlSegment> = {}): this {
     const payload = Buffer.from(text, 'latin1');
-    const segment = { direction, seq: seq >>> 0, flags: 0, urgent: 0, payload, intact: true, frame: payload, ...more };
+    const common = { flags: 0, urgent: 0, intact: true, decided: false };
+    const segment = { direction, seq: seq >>> 0, payload, frame: payload, ...common, ...more };
     this.connection.push(segment, this.#outcome);
     if (!this.#batch) this.commit();
     return this;
@@ -127,7 +129,7 @@ describe('an announcement', () => {
     const talk = new Talk({ assignment }).login();
     const outcome = emptyOutcome();
     const payload = Buffer.from(PORT);
-    const common = { flags: 0, urgent: 0, intact: true, frame: payload };
+    const common = { flags: 0, urgent: 0, intact: true, frame: payload, decided: false };
     talk.connection.push({ direction: 'original', seq: talk.next.original, payload, ...common }, outcome);
     expect(outcome.requests[0]?.request).toMatchObject({ limit: 3, timeout: 7_000_000_000n, mark: 0x53000000 });
     expect(outcome.requests[0]?.request.tuple).toMatchObject({ protocol: 6, family: 4, sourcePort: 0 });

@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Assignment } from '@relatd/config';
-import { Direction, RequestOp, TCP_FLAG, requestOf, sortTuple, tupleOf, type TupleRecord } from '@relatd/datapath';
+import {
+  Direction,
+  RequestOp,
+  TCP_FLAG,
+  requestOf,
+  sortTuple,
+  tupleId,
+  tupleOf,
+  type ExpectRecord,
+  type TupleRecord,
+} from '@relatd/datapath';
 import type { Announce, Fact, Parser } from '@relatd/helpers';
 import { REASONS, type FlowDetail, type Reason } from '@relatd/model';
 import { AnnouncedBytes } from './announcedBytes.js';
 import { PROTOCOL_NUMBER } from './assignments.js';
 import { emptyOutcome, type Outcome, type Pending } from './outcome.js';
-import { judge } from './policy.js';
+import { judge, type Verdict } from './policy.js';
 import { SegmentQueue, sequenceDistance, type Budget, type Segment } from './segments.js';
 
 export type DirectionName = 'original' | 'reply';
@@ -27,6 +37,8 @@ export interface ControlSegment {
   readonly intact: boolean;
   /** The held frame, to be released; null for a sample, which is gone already. */
   readonly frame: Uint8Array | null;
+  /** The datapath's tables have decided about it: it is read for people only. */
+  readonly decided: boolean;
 }
 
 /** What a connection is made of. */
@@ -45,6 +57,8 @@ export interface ConnectionOptions {
   readonly budget?: Budget;
   /** Remembers what an expectation is for. */
   readonly expected: (id: bigint, box: DetailBox) => void;
+  /** The live expectation of exactly this tuple. */
+  readonly find: (tuple: TupleRecord) => { readonly id: bigint; readonly slot: number } | null;
   /** A fault of ours. The connection is given up, what it says goes on. */
   readonly failed: (error: unknown) => void;
 }
@@ -63,11 +77,18 @@ interface Side {
   readonly announced: AnnouncedBytes;
 }
 
-/** The last announcement's expectation: asked for, and in place once `answer` is there. */
+/**
+ * The last announcement's expectation: asked for, and in place once `answer` is there. Without `pending` the datapath made it
+ * by itself.
+ */
 interface Current {
-  readonly pending: Pending;
+  readonly tuple: TupleRecord;
+  readonly pending: Pending | null;
   answer: { readonly id: bigint; readonly slot: number } | null;
 }
+
+/** Expectations of the datapath's own making whose ids are remembered, for what they are for. */
+const OWN_EXPECTATIONS = 64;
 
 /** A control connection in the control plane: both streams in order, into the helper's parser, out come requests. */
 export class ControlConnection {
@@ -83,7 +104,12 @@ export class ControlConnection {
   readonly #parser: Parser;
   readonly #sides: Readonly<Record<DirectionName, Side>>;
   readonly #options: ConnectionOptions;
+  readonly #own = new Map<string, bigint>();
   #distrusted: Reason | null = null;
+  /** The datapath knows that it is not trusted. */
+  #told = false;
+  /** It has left the decision to us. */
+  #judging = false;
   #current: Current | null = null;
   #outcome: Outcome = emptyOutcome();
 
@@ -111,7 +137,7 @@ export class ControlConnection {
           const { announced, queue } = this.#sides[direction];
           // A keep-alive (RFC 1122, 4.2.3.6): one byte of garbage at the place of the last one.
           if (payload.length === 1 && sequenceDistance(queue.next, seq) === 1) return;
-          if (this.#distrusted !== null || !announced.contradicts(seq, payload, old)) return;
+          if (!this.#judging || this.#distrusted !== null || !announced.contradicts(seq, payload, old)) return;
           this.#withdraw('rewritten');
           this.#distrust('rewritten');
         },
@@ -151,8 +177,14 @@ export class ControlConnection {
   /** Takes a segment; what comes of it is added to `outcome`. */
   push(segment: ControlSegment, outcome: Outcome): void {
     this.#outcome = outcome;
+    if (!segment.decided) this.#judging = true;
     if (this.#distrusted !== null) {
+      this.#tell(this.#distrusted);
       if (segment.frame !== null) outcome.frames.push(segment.frame);
+      return;
+    }
+    if (this.tuple.protocol === PROTOCOL_NUMBER.udp) {
+      this.#read(segment.direction, segment.payload, { seq: 0, payload: segment.payload, carrier: segment });
       return;
     }
     if (!segment.intact) {
@@ -186,15 +218,23 @@ export class ControlConnection {
   /** It is not parsed any more, and the datapath has to be told. What waits goes on. */
   giveUp(reason: Reason, outcome: Outcome): void {
     this.#outcome = outcome;
+    this.#judging = true;
     this.#distrust(reason);
     this.#settle();
   }
 
-  /** The datapath does not trust it any more. What waits goes on. */
+  /** The datapath does not trust it any more, or we cannot follow what it follows. What waits goes on. */
   abandoned(reason: Reason, outcome: Outcome): void {
     this.#outcome = outcome;
     this.#distrusted ??= reason;
     this.#settle();
+  }
+
+  /** The datapath expects something that this connection announced. */
+  sawExpectation({ live, tuple }: Pick<ExpectRecord, 'live' | 'tuple'>): void {
+    const [oldest] = this.#own.keys();
+    if (this.#own.size >= OWN_EXPECTATIONS && oldest !== undefined) this.#own.delete(oldest);
+    this.#own.set(tupleId(tuple), live);
   }
 
   /** It is over. */
@@ -240,8 +280,10 @@ export class ControlConnection {
     const { announced } = this.#sides[direction];
     try {
       announced.begin(bytes, (seq + payload.length - bytes.length) >>> 0);
+      const decided = carrier.decided && !this.#judging;
       for (const fact of this.#parser.feed(direction, bytes)) {
-        this.#take(fact);
+        if (decided) this.#note(fact);
+        else this.#take(fact);
         // Given up: later facts of these bytes do not count.
         if (this.distrusted !== null) break;
       }
@@ -275,6 +317,42 @@ export class ControlConnection {
     }
   }
 
+  /** A fact that the datapath knows as well: what people may want to see of it. */
+  #note(fact: Fact): void {
+    switch (fact.kind) {
+      case 'announce': {
+        const box: DetailBox = { detail: fact.detail };
+        const verdict = judge(fact, this, this.assignment);
+        this.box = box;
+        this.#current = null;
+        if (verdict.refused !== null) return;
+        const tuple = this.#expected(fact, verdict.expect);
+        const id = this.#own.get(tupleId(tuple));
+        if (id !== undefined) this.#options.expected(id, box);
+        this.#current = { tuple, pending: null, answer: null };
+        return;
+      }
+      case 'withdraw':
+        this.#current = null;
+        return;
+      case 'detail':
+        this.box.detail = fact.detail;
+        return;
+      case 'refuse':
+        return;
+      case 'encrypted':
+        this.#distrusted = 'encrypted';
+        return;
+      case 'abandon':
+        // Samples may have been lost: the datapath has seen everything, and goes on.
+        this.#distrusted = fact.reason;
+    }
+  }
+
+  #expected({ protocol }: Announce, expect: Verdict['expect']): TupleRecord {
+    return tupleOf({ ...expect, protocol: PROTOCOL_NUMBER[protocol], zone: this.tuple.zone });
+  }
+
   #announce(fact: Announce): void {
     // Also where it is turned down: what follows is then about nothing.
     const box: DetailBox = { detail: fact.detail };
@@ -290,6 +368,7 @@ export class ControlConnection {
     const end = (base + fact.end) >>> 0;
     const direction = Direction[fact.direction];
     announced.announce(start, end);
+    const tuple = this.#expected(fact, verdict.expect);
     const pending: Pending = {
       request: requestOf({
         op: RequestOp.expect,
@@ -298,7 +377,7 @@ export class ControlConnection {
         limit: this.assignment.limits.perMaster,
         timeout: BigInt(this.assignment.limits.expectation) * 1_000_000n,
         mark: this.assignment.mark,
-        tuple: tupleOf({ ...verdict.expect, protocol: PROTOCOL_NUMBER[fact.protocol], zone: this.tuple.zone }),
+        tuple,
       }),
       answered: ({ id, slot, result }) => {
         if (REASONS[result] !== 'none') return;
@@ -306,7 +385,7 @@ export class ControlConnection {
         this.#options.expected(id, box);
       },
     };
-    const current: Current = { pending, answer: null };
+    const current: Current = { tuple, pending, answer: null };
     this.#current = current;
     this.#outcome.requests.push(pending);
     this.#watch(fact.direction, start, end);
@@ -317,20 +396,28 @@ export class ControlConnection {
     if (current === null) return;
     this.#current = null;
     const { requests } = this.#outcome;
-    if (current.answer !== null) {
-      const { id, slot } = current.answer;
+    const answer = current.pending === null ? this.#options.find(current.tuple) : current.answer;
+    if (answer !== null) {
+      const { id, slot } = answer;
       const why = REASONS.indexOf(reason);
       requests.push({ request: requestOf({ op: RequestOp.unexpect, id, slot, reason: why }) });
       return;
     }
     // It stands in this very batch: nobody has asked for it yet. Or it was refused.
-    const unsent = requests.indexOf(current.pending);
+    const unsent = requests.findIndex((pending) => pending === current.pending);
     if (unsent >= 0) requests.splice(unsent, 1);
   }
 
   #distrust(reason: Reason): void {
     if (this.#distrusted !== null) return;
     this.#distrusted = reason;
+    this.#tell(reason);
+  }
+
+  /** Says to the datapath, once, why it is not parsed any more, if the datapath relies on us. */
+  #tell(reason: Reason): void {
+    if (this.#told || !this.#judging) return;
+    this.#told = true;
     this.#outcome.requests.push({ request: trustRequest(this.tuple, reason) });
   }
 }

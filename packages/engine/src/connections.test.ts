@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  DialogueFlag,
   FlowFlag,
   FlowKind,
   FlowState,
@@ -51,7 +52,8 @@ class World {
           return this.flows.get(tupleId(sortTuple(tuple).key)) ?? null;
         },
         flows: () => Promise.resolve([...this.flows.values()]),
-        stream: (id) => this.streams.get(id) ?? null,
+        stream: ({ id }) => this.streams.get(id) ?? null,
+        expectation: () => null,
       },
     },
     assignment: (id) => (id === 3 ? this.assignment : null),
@@ -98,7 +100,8 @@ class World {
 
   stream(id: bigint, flags: number): void {
     const side = { flags: 0 } as StreamRecord['side'][number];
-    this.streams.set(id, { side: [{ ...side, flags }, side], expectations: [] });
+    const dialogue = { flags: DialogueFlag.judged } as StreamRecord['dialogue'];
+    this.streams.set(id, { side: [{ ...side, flags }, side], dialogue } as StreamRecord);
   }
 
   began({ key, flow }: FlowEntry): void {
@@ -112,10 +115,11 @@ class World {
   }
 
   sample(seq: number, text: string): void {
-    const data = new Uint8Array(Limit.sampleBytes);
-    data.set(Buffer.from(text).subarray(0, data.length));
+    const data = Buffer.from(text).subarray(0, Limit.sampleBytes);
     const tuple = seq < 5000 ? CLIENT : reverseTuple(CLIENT);
-    this.connections.sample({ tuple, seq, tcpFlags: 0, length: text.length, data } as SampleRecord);
+    const direction = seq < 5000 ? 0 : 1;
+    const common = { type: 0, hook: 0, time: 0n, flow: 7n, direction, tcpFlags: 0, reason: 0 };
+    this.connections.sample({ ...common, tuple, seq, length: text.length, data });
   }
 
   /** What was said in the meantime. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Assignment } from '@relatd/config';
 import {
+  DialogueFlag,
   FlowFlag,
   FlowKind,
   RequestOp,
@@ -11,13 +12,14 @@ import {
   tupleId,
   type Datapath,
   type EventRecord,
+  type ExpectRecord,
   type FlowEntry,
   type SampleRecord,
   type StreamRecord,
   type TupleRecord,
 } from '@relatd/datapath';
 import type { Helper } from '@relatd/helpers';
-import { reasonOf } from '@relatd/model';
+import { REASONS, reasonOf } from '@relatd/model';
 import {
   ControlConnection,
   trustRequest,
@@ -31,7 +33,7 @@ import { Budget, sequenceDistance } from './segments.js';
 
 /** What the control connections need of the datapath. */
 export type ConnectionsDatapath = Pick<Datapath, 'request' | 'release' | 'started'> & {
-  readonly tables: Pick<Datapath['tables'], 'flow' | 'flows' | 'stream'>;
+  readonly tables: Pick<Datapath['tables'], 'flow' | 'flows' | 'stream' | 'expectation'>;
 };
 
 /** What the control connections need from the rest of the engine. */
@@ -47,6 +49,7 @@ export interface ConnectionsContext {
 }
 
 const DIRECTIONS: readonly DirectionName[] = ['original', 'reply'];
+const DECIDED = REASONS.indexOf('decided');
 
 /** All control connections that are parsed, from held frames, samples and events to requests and releases. */
 export class Connections {
@@ -77,6 +80,11 @@ export class Connections {
     return box;
   }
 
+  /** The datapath expects what a connection announced. */
+  expected(expect: Pick<ExpectRecord, 'live' | 'tuple' | 'master'>): void {
+    this.#byId.get(expect.master)?.sawExpectation(expect);
+  }
+
   /** An expectation was given back under another id: it is for what its master's last announcement is for. */
   gaveBack(expectation: bigint, master: bigint): void {
     const box = this.#byId.get(master)?.box;
@@ -102,18 +110,23 @@ export class Connections {
     const found = segment === null ? null : this.#find({ ...segment, held: true }, outcome);
     // Not readable, or of a flow that is gone: the datapath knows better what to do with it.
     if (segment === null || found === null) outcome.frames.push(frame);
-    else this.#push(found.connection, { ...segment, direction: found.direction, frame }, outcome);
+    else this.#push(found.connection, { ...segment, direction: found.direction, frame, decided: false }, outcome);
   }
 
   /** A payload that went on unjudged is still read, so that the dialogue can be followed. */
-  sample({ tuple, seq, tcpFlags: flags, length, data }: SampleRecord): void {
+  sample({ flow, direction: side, tuple, seq, tcpFlags: flags, length, data, reason }: SampleRecord): void {
     if (length > data.length) return;
     const outcome = emptyOutcome();
-    const found = this.#find({ tuple, seq, held: false }, outcome);
+    const known = this.#byId.get(flow);
+    const found =
+      known === undefined
+        ? this.#find({ tuple, seq, held: false }, outcome)
+        : { connection: known, direction: DIRECTIONS[side] ?? 'original' };
     if (found !== null) {
       const { connection, direction } = found;
-      const payload = data.subarray(0, length);
-      this.#push(connection, { direction, seq, flags, urgent: 0, payload, intact: true, frame: null }, outcome);
+      const decided = reason === DECIDED;
+      const segment = { direction, seq, flags, urgent: 0, payload: data, intact: true, frame: null, decided };
+      this.#push(connection, segment, outcome);
     }
     this.#commit(outcome);
   }
@@ -225,7 +238,7 @@ export class Connections {
     connection.push(segment, outcome);
     // What the sample lacks may be in the hold device, to be read next.
     if (segment.frame === null && connection.waits) this.#behind.add(connection);
-    if (connection.recognised && !wasRecognised)
+    if (!segment.decided && connection.recognised && !wasRecognised)
       outcome.requests.push({ request: trustRequest(connection.tuple, 'none') });
   }
 
@@ -293,12 +306,17 @@ export class Connections {
       next: { original: flow.side[0]?.next ?? 0, reply: flow.side[1]?.next ?? 0 },
       budget: this.#budget,
       expected: (id, box) => this.#boxes.set(id, box),
+      find: (tuple) => this.#context.datapath.tables.expectation(tuple),
       failed: (error) => {
         this.#context.failed(error);
       },
     });
     if (flow.trust !== 0) connection.abandoned(reasonOf(flow.trust), outcome);
-    else if (!fromTheBeginning && (flow.flags & FlowFlag.recognised) === 0) connection.giveUp('gap', outcome);
+    else if (!fromTheBeginning && (flow.flags & FlowFlag.recognised) === 0) {
+      // What the tables decide goes on without us.
+      if (isJudged(this.#context.datapath.tables.stream(flow))) connection.giveUp('gap', outcome);
+      else connection.abandoned('gap', outcome);
+    }
     this.#byId.set(flow.id, connection);
     this.#byTuple.set(tupleId(entry.key), connection);
     return connection;
@@ -313,5 +331,11 @@ function skipUnseen(connection: ControlConnection, direction: DirectionName, ent
 
 /** Whether the datapath has given up waiting for us, or let bytes go on. */
 function needsAttention(stream: StreamRecord | null): boolean {
-  return stream?.side.some(({ flags }) => flags !== 0) ?? false;
+  const asking = StreamFlag.unattended | StreamFlag.skipped | StreamFlag.gap | StreamFlag.ended;
+  return isJudged(stream) && (stream?.side.some(({ flags }) => (flags & asking) !== 0) ?? false);
+}
+
+/** Whether the datapath leaves the decisions to us. */
+function isJudged(stream: StreamRecord | null): boolean {
+  return stream === null || (stream.dialogue.flags & DialogueFlag.judged) !== 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Assignment, Config } from '@relatd/config';
 import { Datapath, HoldPolicy, assertFits, checkSystem, type EventRecord, type Namespace } from '@relatd/datapath';
-import { helpers } from '@relatd/helpers';
+import { helpers, type Helper } from '@relatd/helpers';
 import {
   REASONS,
   reasonOf,
@@ -13,7 +13,7 @@ import {
   type ReloadResult,
   type Status,
 } from '@relatd/model';
-import { AssignmentIds, assertGuardsFit, guardRecords, portAssignments } from './assignments.js';
+import { AssignmentIds, assertGuardsFit, guardRecords, policyRecord, portAssignments } from './assignments.js';
 import { laterChanges, readConfig, sameConfig, tableSizes } from './configuration.js';
 import { Connections } from './connections.js';
 import { expectationsOf, flowsOf, type Names } from './convert.js';
@@ -22,6 +22,7 @@ import { EventHub } from './eventHub.js';
 import { EventTranslator } from './eventTranslator.js';
 import { explained } from './failure.js';
 import { InterfaceKeeper } from './interfaceKeeper.js';
+import { loadHelpers } from './helpers.js';
 import { Limiter } from './limiter.js';
 import { openNamespace } from './namespace.js';
 import { Statistics } from './statistics.js';
@@ -71,6 +72,7 @@ export class Daemon implements EngineView {
   readonly #translator: EventTranslator;
   readonly #started = Date.now();
   #byId: ReadonlyMap<number, Assignment> = new Map();
+  #helpers: ReadonlyMap<string, Helper> = helpers;
   #config: Config;
   #warnings: readonly string[];
   #drainEvents: () => void = () => undefined;
@@ -93,7 +95,7 @@ export class Daemon implements EngineView {
     this.#connections = new Connections({
       datapath: this.#datapath,
       assignment: (id) => this.#byId.get(id) ?? null,
-      helper: (name) => helpers.get(name) ?? null,
+      helper: (name) => this.#helpers.get(name) ?? null,
       refused: (refusal) => {
         const entry = refusal.expect === null ? this.#datapath.tables.flow(refusal.connection.tuple) : null;
         this.#emit(this.#translator.refused(refusal, entry));
@@ -255,7 +257,10 @@ export class Daemon implements EngineView {
       ),
     );
     assertGuardsFit(config.guard);
-    const inUse = new Set((await datapath.tables.flows()).map(({ flow }) => flow.assignment));
+    const flows = await datapath.tables.flows();
+    const machines = loadHelpers(config, datapath, flows);
+    this.#helpers = machines.helpers;
+    const inUse = new Set(flows.map(({ flow }) => flow.assignment));
     const byId = this.#ids.assign(config.assignments, inUse, (id, name) => {
       datapath.nameAssignment(id, name);
     });
@@ -269,6 +274,8 @@ export class Daemon implements EngineView {
       idleClosed: nanoseconds(config.idle.closed),
       perSource: config.limits.perSource,
     });
+    for (const [id, assignment] of byId)
+      datapath.setPolicy(id, policyRecord(assignment, machines.numbers.get(assignment.helper) ?? 0));
     this.#byId = byId;
     this.#config = config;
     this.#connections.reassign();
@@ -301,6 +308,7 @@ export class Daemon implements EngineView {
         this.#details.remember(flow.id, this.#connections.takeBox(flow.expectation));
         break;
       case 'expectationNew':
+        this.#connections.expected(expect);
         if (reason === GIVEN_BACK) this.#connections.gaveBack(expect.live, expect.master);
         break;
       case 'expectationExpired':

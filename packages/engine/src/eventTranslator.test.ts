@@ -142,6 +142,7 @@ describe('refusals', () => {
       parser: ftp.create(),
       next: { original: 0, reply: 0 },
       expected: () => undefined,
+      find: () => null,
       failed: () => undefined,
     });
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Findings, formatKeyPath, nearest, readSource, readTextFile, show, type Problem } from '@relatd/document';
-import { printable } from '@relatd/model';
+import { printable, type Protocol } from '@relatd/model';
 import { ByteSet } from './bytes.js';
 import { definitionSchema, type AnnouncementInput, type DefinitionInput, type RuleInput } from './definition.js';
 import { AmbiguityError, determinize, fieldFlow, type Dfa, type FieldFlow } from './dfa.js';
 import {
   MACHINE_LIMITS as LIMITS,
   NO_REGISTER,
-  type CompiledHelper,
+  type Compiled,
+  type HelperDefinition,
   type Machine,
   type MachineAnnouncement,
   type MachineAnswer,
@@ -17,10 +18,10 @@ import {
 import { Nfa, type Framing } from './nfa.js';
 import { PatternError, fieldsOf, parsePattern, type Node } from './pattern.js';
 
-/** A helper, or everything that is wrong with its definition. */
+/** Tables, or everything that is wrong with the definition. */
 export type CompileResult =
-  | { readonly helper: CompiledHelper; readonly problems?: undefined }
-  | { readonly problems: readonly Problem[]; readonly helper?: undefined };
+  | { readonly compiled: Compiled; readonly problems?: undefined }
+  | { readonly problems: readonly Problem[]; readonly compiled?: undefined };
 
 type DirectionName = 'original' | 'reply';
 const DIRECTIONS: readonly DirectionName[] = ['original', 'reply'];
@@ -45,16 +46,13 @@ export interface CompileOptions {
   readonly judged: boolean;
 }
 
-/** Reads and compiles a definition's file. Never rejects. */
-export async function loadDefinition(path: string, options: CompileOptions): Promise<CompileResult> {
-  const file = await readTextFile(path);
-  if ('problem' in file)
-    return { problems: [{ file: printable(path), line: null, column: null, path: '', message: file.problem }] };
-  return compileDefinition(file.text, path, options);
-}
+/** A definition that was read, or everything that is wrong with it. */
+export type DefinitionResult =
+  | { readonly definition: HelperDefinition; readonly problems?: undefined }
+  | { readonly problems: readonly Problem[]; readonly definition?: undefined };
 
-/** Compiles a definition's text. `filename` is what messages call it. Never throws. */
-export function compileDefinition(text: string, filename: string, options: CompileOptions): CompileResult {
+/** Reads a definition's text; cheap. Never throws. `filename` is what messages call it. */
+export function readDefinition(text: string, filename: string, options: CompileOptions): DefinitionResult {
   const source = readSource(text);
   const findings = new Findings(printable(filename), source);
   for (const { position, message } of source.errors) findings.add(position, '', message);
@@ -62,8 +60,39 @@ export function compileDefinition(text: string, filename: string, options: Compi
   const result = definitionSchema.safeParse(source.data);
   for (const issue of result.error?.issues ?? []) findings.issue(issue);
   if (!result.success) return { problems: findings.sorted() };
-  const helper = new Compiler(result.data, findings, options).run();
-  return helper === null ? { problems: findings.sorted() } : { helper };
+  const { helper, title, documents, transport, port, data, limits } = result.data;
+  let compiled: CompileResult | null = null;
+  const compile = (): CompileResult => {
+    const made = new Compiler(result.data, findings, options).run();
+    return made === null ? { problems: findings.sorted() } : { compiled: made };
+  };
+  const definition: HelperDefinition = {
+    name: helper,
+    title,
+    documents,
+    protocol: transport,
+    port,
+    dataPorts: data.ports,
+    dataProtocols: dataProtocols(result.data),
+    perMaster: limits['per-master'],
+    expectation: limits.expectation,
+    text,
+    compile: () => (compiled ??= compile()),
+  };
+  return { definition };
+}
+
+function dataProtocols({ transport, original, reply }: DefinitionInput): Protocol[] {
+  const announced = [...original, ...reply].flatMap(({ announces = [] }) => announces.map(({ protocol }) => protocol));
+  return [...new Set(announced.map((protocol) => protocol ?? transport))].sort();
+}
+
+/** Reads a definition's file. Never rejects. */
+export async function loadDefinition(path: string, options: CompileOptions): Promise<DefinitionResult> {
+  const file = await readTextFile(path);
+  if ('problem' in file)
+    return { problems: [{ file: printable(path), line: null, column: null, path: '', message: file.problem }] };
+  return readDefinition(file.text, path, options);
 }
 
 class Compiler {
@@ -86,7 +115,7 @@ class Compiler {
     this.#findings.error(path, message);
   }
 
-  run(): CompiledHelper | null {
+  run(): Compiled | null {
     const { unmatched, transport } = this.#input;
     if (unmatched === 'judge' && !this.#options.judged)
       this.#wrong(['unmatched'], 'only built-in helpers have a parser that judges; write give-up or ignore');
@@ -102,8 +131,8 @@ class Compiler {
     return this.#finished(drafts, rules, tables);
   }
 
-  #finished(drafts: readonly Draft[], rules: readonly MachineRule[], tables: Tables): CompiledHelper {
-    const { helper, title, documents, transport, port, data, limits, unmatched, phases, sections } = this.#input;
+  #finished(drafts: readonly Draft[], rules: readonly MachineRule[], tables: Tables): Compiled {
+    const { helper, transport, unmatched, phases, sections } = this.#input;
     const recognised = this.#input.recognised ?? [];
     const machine: Machine = {
       helper,
@@ -118,18 +147,7 @@ class Compiler {
       rules,
       ...tables,
     };
-    return {
-      name: helper,
-      title,
-      documents,
-      protocol: transport,
-      port,
-      dataPorts: data.ports,
-      perMaster: limits['per-master'],
-      expectation: limits.expectation,
-      machine,
-      patterns: drafts.map(({ source }) => source),
-    };
+    return { machine, patterns: drafts.map(({ source }) => source) };
   }
 
   #drafts(direction: DirectionName): Draft[] {

@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { CompiledHelper, Machine, MachineAnnouncement, MachineRule } from './machine.js';
+import { formatMilliseconds } from '@relatd/model';
+import type { Compiled, HelperDefinition, Machine, MachineAnnouncement, MachineRule } from './machine.js';
 
 /** A picture of a helper for people: its phases, what leads from one to another, what each message announces. */
-export function describeHelper({
-  name,
-  title,
-  documents,
-  protocol,
-  port,
-  machine,
-  patterns,
-  ...rest
-}: CompiledHelper): string {
+export function describeHelper(definition: HelperDefinition, { machine, patterns }: Compiled): string {
+  const { name, title, documents, protocol, port, perMaster, expectation, dataPorts } = definition;
   const lines = [
     `${name}: ${title} (${documents.join(', ')})`,
-    `${protocol}, usually port ${String(port)}; at most ${String(rest.perMaster)} live expectation${rest.perMaster === 1 ? '' : 's'} per control connection, ${String(rest.expectation / 1000)} s each; data ports ${String(rest.dataPorts.from)}-${String(rest.dataPorts.to)}`,
+    `${protocol}, usually port ${String(port)}; at most ${String(perMaster)} live expectation${perMaster === 1 ? '' : 's'} per control connection, ${formatMilliseconds(expectation)} each; data ports ${String(dataPorts.from)}-${String(dataPorts.to)}`,
     `what no rule fits: ${UNMATCHED[machine.unmatched]}`,
     `tables: ${String(machine.transitions.length)} entries, ${String(machine.transitions.length / (machine.endClass + 1) - 1)} states, ${String(machine.endClass)} classes of bytes, ${String(machine.registers.length)} fields`,
   ];

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-export { compileDefinition, loadDefinition, type CompileOptions, type CompileResult } from './compile.js';
+export {
+  loadDefinition,
+  readDefinition,
+  type CompileOptions,
+  type CompileResult,
+  type DefinitionResult,
+} from './compile.js';
 export { describeHelper } from './describe.js';
 export { Interpreter, type Announced, type MachineDirection, type MachineFact } from './interpreter.js';
 export {
@@ -7,7 +13,9 @@ export {
   NO_GROUP,
   NO_REGISTER,
   type AddressKind,
-  type CompiledHelper,
+  type Compiled,
+  type HelperDefaults,
+  type HelperDefinition,
   type Machine,
   type MachineAnnouncement,
   type MachineAnswer,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { PortRange, Protocol } from '@relatd/model';
+import type { CompileResult } from './compile.js';
 import type { StepKind } from './nfa.js';
 
 /** Bounds that the datapath's tables have; checked against it when a machine is loaded. */
@@ -111,17 +112,34 @@ export interface Machine {
   readonly rules: readonly MachineRule[];
 }
 
-/** A compiled helper: its machine and what assignments need to know. */
-export interface CompiledHelper {
+/** What a definition says in front of its rules: what assignments need to know. */
+export interface HelperDefaults {
   readonly name: string;
+  readonly protocol: Protocol;
+  /** Its usual port, for messages; nothing is assigned by it. */
+  readonly port: number;
+  /** Data ports that may be announced when the assignment says nothing. */
+  readonly dataPorts: PortRange;
+  /** Of the connections that it announces. */
+  readonly dataProtocols: readonly Protocol[];
+  /** Live expectations per control connection. */
+  readonly perMaster: number;
+  /** Milliseconds that an expectation lives. */
+  readonly expectation: number;
+}
+
+/** A helper's definition. */
+export interface HelperDefinition extends HelperDefaults {
   readonly title: string;
   readonly documents: readonly string[];
-  readonly protocol: Protocol;
-  readonly port: number;
-  readonly dataPorts: PortRange;
-  readonly perMaster: number;
-  /** Milliseconds. */
-  readonly expectation: number;
+  /** As it was read. */
+  readonly text: string;
+  /** Makes the tables, the first time; up to half a second for FTP. */
+  compile(): CompileResult;
+}
+
+/** What came of a definition. */
+export interface Compiled {
   readonly machine: Machine;
   /** The patterns as written, by rule, for pictures. */
   readonly patterns: readonly string[];

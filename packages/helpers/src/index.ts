@@ -4,6 +4,8 @@ import type { Helper } from './helper.js';
 import { irc } from './irc/index.js';
 import { tftp } from './tftp/index.js';
 
+export { definedHelper } from './defined.js';
+export { definitions } from './definitions.js';
 export * from './helper.js';
 export { ftp, irc, tftp };
 
