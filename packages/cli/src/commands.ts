@@ -157,6 +157,23 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./commands/rules.js'),
   },
   {
+    name: 'helper',
+    summary: 'show what a helper reads, and what it announces',
+    arguments: [
+      { name: 'action', summary: 'what to do', required: true, choices: ['show'] },
+      { name: 'helper', summary: "a helper's name, or the file of a definition", required: true },
+    ],
+    options: [json],
+    examples: [
+      { command: 'relatd helper show ftp', summary: 'phases, messages, and what each of them announces' },
+      {
+        command: 'relatd helper show ./rtsp.yaml',
+        summary: 'the same of a definition of your own; complains where it is wrong',
+      },
+    ],
+    load: () => import('./commands/helper.js'),
+  },
+  {
     name: 'demo',
     summary: 'show a real FTP session becoming RELATED, in network namespaces',
     arguments: [],

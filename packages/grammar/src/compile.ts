@@ -234,13 +234,15 @@ class Compiler {
     }
     const allowed = input.in === undefined ? phases : input.in;
     const from = allowed.map((phase) => this.#index(phases, phase, [...path, 'in'], 'phase'));
-    for (const section of input.within ?? []) this.#index(sections, section, [...path, 'within'], 'section');
     const named = (name: string | undefined, key: string): number | null =>
       name === undefined ? null : this.#known(direction, name, [...path, key]);
     return {
       name: input.rule,
       direction,
       next: phases.map((_, phase) => (from.includes(phase) ? this.#target(input, phase, path) : null)),
+      within: (input.within ?? sections.slice(0, 1)).map((section) =>
+        this.#index(sections, section, [...path, 'within'], 'section'),
+      ),
       section: input.enters === undefined ? null : this.#index(sections, input.enters, [...path, 'enters'], 'section'),
       asks: this.#kind(input.asks, [...path, 'asks']),
       answers: this.#answers(input, path),

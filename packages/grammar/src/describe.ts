@@ -37,6 +37,8 @@ function meaning(machine: Machine, rule: MachineRule, phase: number): string {
   const kind = (number: number): string => machine.kinds[number] ?? '';
   const words: string[] = [];
   const { answers } = rule;
+  if (rule.within.length < machine.sections.length && machine.sections.length > 1)
+    words.push(`in ${rule.within.map((section) => machine.sections[section] ?? '').join(', ')}`);
   if (rule.inside) words.push('only inside a reply of several lines');
   if (rule.opens !== null) words.push('begins a reply of several lines');
   if (rule.closes !== null) words.push('ends a reply of several lines, if one is open');

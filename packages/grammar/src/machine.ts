@@ -73,6 +73,9 @@ export interface MachineRule {
   readonly direction: 'original' | 'reply';
   /** By phase: the phase from then on; null: the message does not belong there. */
   readonly next: readonly (number | null)[];
+  /** Sections in which it counts. */
+  readonly within: readonly number[];
+  /** Of its direction from then on; null: as before. */
   readonly section: number | null;
   readonly asks: number;
   readonly answers: MachineAnswer;
