@@ -126,7 +126,7 @@ static __always_inline void walker_put_group(struct walker *walker, __u32 reg)
 	walker->reg[reg & LIMIT_REGISTERS] = ~0U;
 }
 
-/* IPv6 text: groups before and behind the gap. */
+/* IPv6 text: groups before and behind the gap. An IPv4 address in it is not for the tables to judge. */
 static __always_inline bool address_ip6(struct walker *walker, __u32 reg, union ip *out)
 {
 	__u32 groups, gap;
@@ -148,7 +148,7 @@ static __always_inline bool address_ip6(struct walker *walker, __u32 reg, union 
 		out->byte[2 * (at & 7)] = group >> 8;
 		out->byte[2 * (at & 7) + 1] = group;
 	}
-	return true;
+	return out->half[0] || out->word[2] != bpf_htonl(0xffff);
 }
 
 static __always_inline __be32 address_octets(const struct walker *walker, __u32 reg)

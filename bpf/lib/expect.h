@@ -239,7 +239,8 @@ __noinline enum reason expect_insert(void)
 	expect->deadline = order->deadline;
 	expect->mark = order->mark;
 	expect->source_bucket = order->source_bucket;
-	expect->stream = order->stream;
+	expect->stream_low = order->stream;
+	expect->stream_high = order->stream >> 16;
 	expect->assignment = order->assignment;
 	expect->class = order->class;
 	expect->flags = order->flags;

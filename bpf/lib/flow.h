@@ -32,10 +32,17 @@ struct {
 /* An array: every control packet needs its stream, and a hash look-up costs more than the rest. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 16385);
 	__type(key, __u32);
-	__type(value, struct stream);
-} streams SEC(".maps");
+	__type(value, struct stream); /* entry 0 is nobody's */
+} stream_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} stream_used SEC(".maps"); /* entries up to here were used once */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_QUEUE);
@@ -74,25 +81,26 @@ static __always_inline struct flow *flow_find(const struct tuple *key, __u64 tag
 
 static __always_inline struct stream *stream_find(__u32 slot, __u64 flow)
 {
-	struct stream *stream = bpf_map_lookup_elem(&streams, &slot);
+	struct stream *stream = bpf_map_lookup_elem(&stream_slots, &slot);
 
 	return stream && READ_ONCE(stream->flow) == flow ? stream : NULL;
 }
 
-static __always_inline bool stream_slot_take(struct totals *totals, const struct config *config,
-					     __u32 *slot)
+static __always_inline bool stream_slot_take(const struct config *config, __u32 *slot)
 {
+	__u32 zero = 0, *used = bpf_map_lookup_elem(&stream_used, &zero);
+
 	if (!bpf_map_pop_elem(&stream_free, slot))
 		return true;
-	if (READ_ONCE(totals->stream_unused) >= config->max_controls)
+	if (!used || READ_ONCE(*used) >= config->max_controls)
 		return false;
-	*slot = __sync_fetch_and_add(&totals->stream_unused, 1);
-	return *slot < config->max_controls;
+	*slot = __sync_fetch_and_add(used, 1) + 1;
+	return *slot <= config->max_controls;
 }
 
 static __always_inline void stream_give(__u32 slot)
 {
-	struct stream *stream = bpf_map_lookup_elem(&streams, &slot);
+	struct stream *stream = bpf_map_lookup_elem(&stream_slots, &slot);
 
 	if (!stream)
 		return;
@@ -218,9 +226,9 @@ __noinline enum reason flow_insert(const struct tuple *key)
 			goto give_source;
 		}
 		reason = REASON_CONTROLS_FULL;
-		if (!stream_slot_take(totals, config, &own))
+		if (!stream_slot_take(config, &own))
 			goto give_control;
-		stream = bpf_map_lookup_elem(&streams, &own);
+		stream = bpf_map_lookup_elem(&stream_slots, &own);
 		if (!stream)
 			goto give_control;
 		scratch->flow.stream = own;

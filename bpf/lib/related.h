@@ -174,7 +174,7 @@ __noinline int related_begin(struct __sk_buff *skb, const struct packet *packet)
 	flow->created = clock_boot();
 	flow->last = clock_coarse();
 	flow->master = match.expect->master;
-	flow->stream = match.expect->stream;
+	flow->stream = match.expect->stream_low | match.expect->stream_high << 16;
 	flow->expectation = match.id;
 	flow->deadline = match.expect->deadline;
 	flow->mark = match.expect->mark;

@@ -60,6 +60,31 @@ __noinline int request_expect(struct request *request)
 	return reason;
 }
 
+/*
+ * Layout 1 kept what a control connection needs under another name. Whose stream is new has no table's state: user
+ * space goes on deciding.
+ */
+static __always_inline int request_stream(const struct config *config, struct flow *flow)
+{
+	__u32 slot = 0;
+	struct stream *stream;
+
+	if (stream_find(flow->stream, flow->id))
+		return REASON_NONE;
+	if (!stream_slot_take(config, &slot))
+		return REASON_CONTROLS_FULL;
+	stream = bpf_map_lookup_elem(&stream_slots, &slot);
+	if (!stream)
+		return REASON_CONTROLS_FULL;
+	__builtin_memset(stream, 0, sizeof(*stream));
+	stream->side[0].held_end = flow->side[0].next;
+	stream->side[1].held_end = flow->side[1].next;
+	stream->dialogue.flags = DIALOGUE_JUDGED;
+	stream->flow = flow->id;
+	flow->stream = slot;
+	return REASON_NONE;
+}
+
 __noinline int request_on_flow(struct request *request)
 {
 	if (!request)
@@ -73,6 +98,8 @@ __noinline int request_on_flow(struct request *request)
 	if (!config)
 		return REASON_NO_MASTER;
 	flow = request_master(config, request, &key);
+	if (flow && request->op == REQUEST_STREAM)
+		return request_stream(config, flow);
 	stream = flow ? stream_find(flow->stream, flow->id) : NULL;
 	if (!stream)
 		return REASON_NO_MASTER;

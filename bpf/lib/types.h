@@ -4,8 +4,9 @@
 
 /*
  * Everything that crosses into user space: table entries, events, requests. TypeScript codecs are
- * generated from the object's BTF; tests check that they are fresh. LIMIT_LAYOUT_VERSION names the whole set:
- * a daemon that finds pinned tables of another version does not touch them.
+ * generated from the object's BTF; tests check that they are fresh. LIMIT_LAYOUT_VERSION names the whole set.
+ * Structs of pinned tables grow only into bytes that were zero: programs of two versions share them during an
+ * upgrade. What has to change otherwise gets a table of another name, and a step that fills it (migrate.ts).
  */
 #include <linux/types.h>
 #include "reasons.h"
@@ -129,7 +130,7 @@ struct flow {
 	__u32 source_bucket; /* control: of its opener; related: of its announcer */
 	__u8 announcer; /* related: direction in its master */
 	__u8 reserved[3];
-	__u32 stream; /* entry in the table of streams: its own, or its master's */
+	__u32 stream; /* entry in the table of streams: its own, or its master's; 0: none */
 	struct flow_side side[2];
 };
 
@@ -212,15 +213,15 @@ struct expect {
 	__u64 created; /* boot time, ns */
 	__u64 deadline; /* boot time, ns; 0: none */
 	__u32 mark;
-	__u32 source_bucket;
-	__u32 stream; /* of its master */
+	__u16 source_bucket;
+	__u16 stream_low; /* entry of its master in the table of streams, 24 bits */
 	__u16 assignment;
 	__u8 class;
 	__u8 flags;
 	__u8 limit;
 	__u8 direction; /* of the announcer */
 	__u8 place; /* in its master's list */
-	__u8 reserved[5];
+	__u8 stream_high;
 };
 
 /* What the walk over all flows needs to find one again. */
@@ -451,8 +452,6 @@ struct totals {
 	__u32 flow_unused;
 	__u32 expect_cursor; /* where the walk goes on */
 	__u32 flow_cursor;
-	__u32 stream_unused;
-	__u32 reserved;
 };
 
 /* Hashed by address: a collision shares the limit, which costs fairness and never correctness. */
@@ -518,6 +517,7 @@ enum request_op {
 	REQUEST_PORT_TAKE, /* an assignment uses this protocol and destination port */
 	REQUEST_PORT_GIVE,
 	REQUEST_JUDGE, /* user space decides about this connection from here on */
+	REQUEST_STREAM, /* a control connection of layout 1 gets an entry in the table of streams */
 };
 
 /*

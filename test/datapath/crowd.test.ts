@@ -3,7 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { Session } from './session.js';
 import { useRig } from './useRig.js';
 
-const rig = useRig({ flows: 2048, flow_slots: 2048, flow_free: 2048, streams: 2048, embryos: 2048 });
+const rig = useRig({
+  flows: 2048,
+  flow_slots: 2048,
+  flow_free: 2048,
+  stream_slots: 2048 + 1,
+  stream_free: 2048,
+  embryos: 2048,
+});
 
 describe('many log-ins at once', () => {
   it('of neighbours, from ports in a row: no half-open one pushes out another', () => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { fileURLToPath } from 'node:url';
+import { definitions } from '@relatd/helpers';
 import { Namespace as LabNamespace, addressBytes } from '@relatd/lab';
 import { BpfObject, EventRing, Namespace, records, skbField, type BpfMap, type TestResult } from '@relatd/native';
 import {
@@ -14,6 +15,7 @@ import {
   InterfaceFlag,
   EventType,
   Limit,
+  POLICY_SIZE,
   REQUEST_SIZE,
   STREAM_SIZE,
   Reason,
@@ -33,16 +35,19 @@ import {
   writeGuard,
   writeInterface,
   writeInterfaceKey,
+  writePolicy,
   writeRequest,
   zeroAssignment,
   zeroConfig,
   zeroGuard,
+  zeroPolicy,
   zeroRequest,
   zeroTuple,
   type ConfigRecord,
   type EventRecord,
   type ExpectRecord,
   type FlowRecord,
+  type PolicyRecord,
   type RequestRecord,
   type SampleRecord,
   type SourceRecord,
@@ -50,6 +55,7 @@ import {
   type TotalsRecord,
   type TupleRecord,
 } from '../../packages/datapath/src/generated/layout.js';
+import { machineBytes } from '../../packages/datapath/src/machine.js';
 import { sampleAt } from '../../packages/datapath/src/sample.js';
 
 export { EventType, Reason, RequestOp };
@@ -61,7 +67,7 @@ const sizes = {
   flows: 32,
   flow_slots: 32,
   flow_free: 32,
-  streams: 16,
+  stream_slots: 17,
   stream_free: 16,
   machines: 1,
   expects: 16,
@@ -216,6 +222,19 @@ export function requestBytes(list: readonly Partial<RequestRecord>[]): Uint8Arra
   return data;
 }
 
+const compiled = new Map<string, Uint8Array>();
+
+/** `struct machine` of one of our helpers; compiled once. */
+function helperBytes(helper: string): Uint8Array {
+  const known = compiled.get(helper);
+  if (known !== undefined) return known;
+  const result = definitions.find(({ name }) => name === helper)?.compile();
+  if (result?.compiled === undefined) throw new Error(`there is no helper ${helper}, or it does not compile`);
+  const bytes = machineBytes(result.compiled.machine);
+  compiled.set(helper, bytes);
+  return bytes;
+}
+
 /** The real program with fresh tables, a clock set by hand and `lan`, `wan`, `third` and `tun` watched. */
 export class Rig {
   readonly wires: Wires;
@@ -245,7 +264,7 @@ export class Rig {
       releaseMark,
       perSource: 1024,
       maxFlows: maxEntries.flows,
-      maxControls: maxEntries.streams,
+      maxControls: maxEntries.stream_slots - 1,
       maxExpectations: maxEntries.expects,
       embryoMask: maxEntries.embryos - 1,
     };
@@ -337,6 +356,18 @@ export class Rig {
     this.#assigned.clear();
   }
 
+  /** Puts a helper's machine into its place in the tables, by default the first; what policies call it. */
+  load(helper: string, machine = 1): number {
+    this.map('machines').update(number32(machine - 1), helperBytes(helper));
+    return machine;
+  }
+
+  /** What an assignment allows, and which machine reads its control connections: see `struct policy`. */
+  allow(policy: Partial<PolicyRecord> = {}, id = 1): void {
+    const all = { ...zeroPolicy(), machine: 1, fromPort: 1024, toPort: 65535, limit: 1, timeout: 300n * second };
+    this.map('policies').update(number32(id), encode(POLICY_SIZE, writePolicy, { ...all, ...policy }));
+  }
+
   guard(...specs: { to: string; ports: readonly [number, number] }[]): void {
     specs.forEach(({ to, ports: [fromPort, toPort] }, index) => {
       const { address, mask: bits, family } = prefix(to);
@@ -420,7 +451,7 @@ export class Rig {
   }
 
   stream({ id, stream }: FlowRecord): StreamRecord {
-    const value = this.map('streams').lookup(number32(stream));
+    const value = this.map('stream_slots').lookup(number32(stream));
     const record = value === null ? null : readStream(viewOf(value), 0);
     if (record?.flow !== id) throw new Error(`no stream of flow ${String(id)}`);
     return record;
@@ -428,7 +459,7 @@ export class Rig {
 
   /** How many entries of the table of streams belong to a flow. */
   streams(): number {
-    const { count, values } = this.map('streams').entriesSync();
+    const { count, values } = this.map('stream_slots').entriesSync();
     const used = Array.from({ length: count }, (_, at) => viewOf(values).getBigUint64(at * STREAM_SIZE, true));
     return used.filter((flow) => flow !== 0n).length;
   }

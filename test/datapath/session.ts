@@ -12,7 +12,7 @@ export const server6: End = { address: '2001:db8:2::2', port: 21 };
 
 /** What of a segment differs from the next regular one of its sender. */
 export type Segment = Partial<
-  Pick<TcpOptions, 'flags' | 'payload' | 'seq' | 'ack' | 'ttl' | 'window' | 'vlan' | 'options'>
+  Pick<TcpOptions, 'flags' | 'payload' | 'seq' | 'ack' | 'ttl' | 'window' | 'vlan' | 'options' | 'checksum'>
 >;
 
 export interface SessionOptions {

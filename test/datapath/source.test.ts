@@ -3,7 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { Session } from './session.js';
 import { useRig } from './useRig.js';
 
-const rig = useRig({ flows: 512, flow_slots: 512, flow_free: 512, streams: 512, embryos: 512 });
+const rig = useRig({
+  flows: 512,
+  flow_slots: 512,
+  flow_free: 512,
+  stream_slots: 512 + 1,
+  stream_free: 512,
+  embryos: 512,
+});
 
 describe('the buckets of sources', () => {
   it.each<[string, (i: number) => { client: string; server: string }]>([

@@ -46,6 +46,7 @@ import {
 import { Hold } from './hold.js';
 import { machineBytes } from './machine.js';
 import { writeInterfaces, type InterfaceEntry } from './interfaceTable.js';
+import { finishMigration, migrateStreams } from './migrate.js';
 import { detachInterface, detachSide, isDead, layoutTrouble, pinnedInterfaces, removeState } from './pinnedState.js';
 import { linkPin, pinDirectory } from './pins.js';
 import { Requests } from './requests.js';
@@ -120,8 +121,11 @@ export class Datapath {
     this.#requests = new Requests(this.#object.program('relatd_request'));
     this.#config = this.#initialConfig();
     this.#writeConfig();
+    migrateStreams(directory, this.tables, this.#requests);
     this.tables.map('programs').setProgram(numberKey(0), this.#object.program('relatd_main'));
     this.#sweepArm();
+    migrateStreams(directory, this.tables, this.#requests);
+    finishMigration(directory);
   }
 
   /**
@@ -200,7 +204,7 @@ export class Datapath {
       releaseMark: randomBytes(4).readUInt32LE() | 1,
       holdIfindex: 0,
       maxFlows: this.tables.map('flows').maxEntries,
-      maxControls: this.tables.map('streams').maxEntries,
+      maxControls: this.tables.map('stream_slots').maxEntries - 1,
       maxExpectations: this.tables.map('expects').maxEntries,
       embryoMask: floorPower(embryonic) - 1,
       started: boottimeNs(),
@@ -412,7 +416,7 @@ function maxEntries(sizes: Sizes): Record<string, number> {
     flows: sizes.flows,
     flow_slots: sizes.flows,
     flow_free: sizes.flows,
-    streams: sizes.controls,
+    stream_slots: sizes.controls + 1,
     stream_free: sizes.controls,
     expects: sizes.expectations,
     expect_index: sizes.expectations,

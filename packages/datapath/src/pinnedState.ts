@@ -11,6 +11,7 @@ import {
 } from '@relatd/native';
 import { SIDES, attachedSides } from './chain.js';
 import { Limit } from './generated/layout.js';
+import { canTakeOver } from './migrate.js';
 import { linkPin } from './pins.js';
 import { Tables } from './tables.js';
 
@@ -34,7 +35,7 @@ export function layoutTrouble(directory: string): LayoutError | null {
   const tables = Tables.pinned(directory);
   try {
     const { layout } = tables.config();
-    if (layout === Limit.layoutVersion) return null;
+    if (canTakeOver(layout)) return null;
     return new LayoutError(
       `the pinned state has layout ${String(layout)}, this version reads ${String(Limit.layoutVersion)}: ${WHAT_TO_DO}`,
       layout,

@@ -66,7 +66,7 @@ export interface TableFill {
 /** Maps that hold entries of a kind: the first is the one whose size is shown. */
 const TABLES = {
   flows: ['flows', 'flow_slots', 'flow_free'],
-  controls: ['streams', 'stream_free'],
+  controls: ['stream_slots', 'stream_free'],
   expectations: ['expects', 'expect_index', 'expect_free'],
   embryonic: ['embryos'],
 } as const;
@@ -151,7 +151,7 @@ export class Tables {
 
   /** What only control connections have. */
   stream({ id, stream }: FlowRecord): StreamRecord | null {
-    const value = this.map('streams').lookup(numberKey(stream));
+    const value = this.map('stream_slots').lookup(numberKey(stream));
     if (value === null) return null;
     const record = readStream(viewOf(value), 0);
     return record.flow === id ? record : null;
@@ -258,7 +258,8 @@ export class Tables {
     return Object.entries(TABLES).map(([name, maps]) => ({
       name,
       used: used[name as keyof typeof used],
-      size: this.map(maps[0]).maxEntries * (name === 'embryonic' ? 8 : 1),
+      size:
+        name === 'controls' ? this.config().maxControls : this.map(maps[0]).maxEntries * (name === 'embryonic' ? 8 : 1),
       bytes: maps.reduce((bytes, map) => bytes + this.map(map).memoryBytes, 0),
     }));
   }

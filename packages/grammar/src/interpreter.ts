@@ -290,5 +290,7 @@ function ipv6Of(side: Side, register: number): AddressBytes | undefined {
   if (missing < 0 || (gap === null) !== (missing === 0)) return undefined;
   const at = gap ?? 8;
   const all = [...groups.slice(0, at), ...Array<number>(missing).fill(0), ...groups.slice(at)];
+  // An IPv4 address in IPv6 text is not for the tables to judge.
+  if (all.slice(0, 5).every((group) => group === 0) && all[5] === 0xffff) return undefined;
   return Uint8Array.from(all.flatMap((group) => [group >> 8, group & 0xff]));
 }

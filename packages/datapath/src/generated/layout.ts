@@ -228,6 +228,7 @@ export const RequestOp = {
   portTake: 6,
   portGive: 7,
   judge: 8,
+  stream: 9,
 } as const;
 
 /** enum limit of bpf/lib/types.h. */
@@ -377,7 +378,7 @@ export const zeroConfig = (): ConfigRecord => ({
   eventsTold: 0n,
 });
 
-/** struct totals of bpf/lib/types.h, 80 bytes. */
+/** struct totals of bpf/lib/types.h, 72 bytes. */
 export interface TotalsRecord {
   nextId: bigint;
   ticks: bigint;
@@ -391,9 +392,8 @@ export interface TotalsRecord {
   flowUnused: number;
   expectCursor: number;
   flowCursor: number;
-  streamUnused: number;
 }
-export const TOTALS_SIZE = 80;
+export const TOTALS_SIZE = 72;
 /** Offsets of its members. */
 export const TOTALS_AT = {
   nextId: 0,
@@ -408,7 +408,6 @@ export const TOTALS_AT = {
   flowUnused: 60,
   expectCursor: 64,
   flowCursor: 68,
-  streamUnused: 72,
 } as const;
 export const readTotals = (view: DataView, at: number): TotalsRecord => ({
   nextId: view.getBigUint64(at + 0, true),
@@ -423,7 +422,6 @@ export const readTotals = (view: DataView, at: number): TotalsRecord => ({
   flowUnused: view.getUint32(at + 60, true),
   expectCursor: view.getUint32(at + 64, true),
   flowCursor: view.getUint32(at + 68, true),
-  streamUnused: view.getUint32(at + 72, true),
 });
 export const writeTotals = (view: DataView, at: number, value: TotalsRecord): void => {
   view.setBigUint64(at + 0, value.nextId, true);
@@ -441,7 +439,6 @@ export const writeTotals = (view: DataView, at: number, value: TotalsRecord): vo
   view.setUint32(at + 60, value.flowUnused, true);
   view.setUint32(at + 64, value.expectCursor, true);
   view.setUint32(at + 68, value.flowCursor, true);
-  view.setUint32(at + 72, value.streamUnused, true);
 };
 export const zeroTotals = (): TotalsRecord => ({
   nextId: 0n,
@@ -456,7 +453,6 @@ export const zeroTotals = (): TotalsRecord => ({
   flowUnused: 0,
   expectCursor: 0,
   flowCursor: 0,
-  streamUnused: 0,
 });
 
 /** struct flow_side of bpf/lib/types.h, 24 bytes. */
@@ -915,7 +911,7 @@ export const zeroTuple = (): TupleRecord => ({
   zone: 0,
 });
 
-/** struct expect of bpf/lib/types.h, 96 bytes. */
+/** struct expect of bpf/lib/types.h, 88 bytes. */
 export interface ExpectRecord {
   tuple: TupleRecord;
   live: bigint;
@@ -924,15 +920,16 @@ export interface ExpectRecord {
   deadline: bigint;
   mark: number;
   sourceBucket: number;
-  stream: number;
+  streamLow: number;
   assignment: number;
   class: number;
   flags: number;
   limit: number;
   direction: number;
   place: number;
+  streamHigh: number;
 }
-export const EXPECT_SIZE = 96;
+export const EXPECT_SIZE = 88;
 /** Offsets of its members. */
 export const EXPECT_AT = {
   tuple: 0,
@@ -942,13 +939,14 @@ export const EXPECT_AT = {
   deadline: 64,
   mark: 72,
   sourceBucket: 76,
-  stream: 80,
-  assignment: 84,
-  class: 86,
-  flags: 87,
-  limit: 88,
-  direction: 89,
-  place: 90,
+  streamLow: 78,
+  assignment: 80,
+  class: 82,
+  flags: 83,
+  limit: 84,
+  direction: 85,
+  place: 86,
+  streamHigh: 87,
 } as const;
 export const readExpect = (view: DataView, at: number): ExpectRecord => ({
   tuple: readTuple(view, at + 0),
@@ -957,14 +955,15 @@ export const readExpect = (view: DataView, at: number): ExpectRecord => ({
   created: view.getBigUint64(at + 56, true),
   deadline: view.getBigUint64(at + 64, true),
   mark: view.getUint32(at + 72, true),
-  sourceBucket: view.getUint32(at + 76, true),
-  stream: view.getUint32(at + 80, true),
-  assignment: view.getUint16(at + 84, true),
-  class: view.getUint8(at + 86),
-  flags: view.getUint8(at + 87),
-  limit: view.getUint8(at + 88),
-  direction: view.getUint8(at + 89),
-  place: view.getUint8(at + 90),
+  sourceBucket: view.getUint16(at + 76, true),
+  streamLow: view.getUint16(at + 78, true),
+  assignment: view.getUint16(at + 80, true),
+  class: view.getUint8(at + 82),
+  flags: view.getUint8(at + 83),
+  limit: view.getUint8(at + 84),
+  direction: view.getUint8(at + 85),
+  place: view.getUint8(at + 86),
+  streamHigh: view.getUint8(at + 87),
 });
 export const writeExpect = (view: DataView, at: number, value: ExpectRecord): void => {
   writeTuple(view, at + 0, value.tuple);
@@ -973,14 +972,15 @@ export const writeExpect = (view: DataView, at: number, value: ExpectRecord): vo
   view.setBigUint64(at + 56, value.created, true);
   view.setBigUint64(at + 64, value.deadline, true);
   view.setUint32(at + 72, value.mark, true);
-  view.setUint32(at + 76, value.sourceBucket, true);
-  view.setUint32(at + 80, value.stream, true);
-  view.setUint16(at + 84, value.assignment, true);
-  view.setUint8(at + 86, value.class);
-  view.setUint8(at + 87, value.flags);
-  view.setUint8(at + 88, value.limit);
-  view.setUint8(at + 89, value.direction);
-  view.setUint8(at + 90, value.place);
+  view.setUint16(at + 76, value.sourceBucket, true);
+  view.setUint16(at + 78, value.streamLow, true);
+  view.setUint16(at + 80, value.assignment, true);
+  view.setUint8(at + 82, value.class);
+  view.setUint8(at + 83, value.flags);
+  view.setUint8(at + 84, value.limit);
+  view.setUint8(at + 85, value.direction);
+  view.setUint8(at + 86, value.place);
+  view.setUint8(at + 87, value.streamHigh);
 };
 export const zeroExpect = (): ExpectRecord => ({
   tuple: zeroTuple(),
@@ -990,13 +990,14 @@ export const zeroExpect = (): ExpectRecord => ({
   deadline: 0n,
   mark: 0,
   sourceBucket: 0,
-  stream: 0,
+  streamLow: 0,
   assignment: 0,
   class: 0,
   flags: 0,
   limit: 0,
   direction: 0,
   place: 0,
+  streamHigh: 0,
 });
 
 /** struct flow_slot of bpf/lib/types.h, 48 bytes. */
@@ -1509,7 +1510,7 @@ export const zeroGuard = (): GuardRecord => ({
   family: 0,
 });
 
-/** struct event of bpf/lib/types.h, 304 bytes. */
+/** struct event of bpf/lib/types.h, 296 bytes. */
 export interface EventRecord {
   type: number;
   reason: number;
@@ -1523,7 +1524,7 @@ export interface EventRecord {
   flow: FlowRecord;
   expect: ExpectRecord;
 }
-export const EVENT_SIZE = 304;
+export const EVENT_SIZE = 296;
 /** Offsets of its members. */
 export const EVENT_AT = {
   type: 0,
