@@ -10,13 +10,13 @@
  * another master or another place by now, so nothing has to be unlinked when an expectation goes.
  */
 static __always_inline struct expect *master_owns(const struct stream *stream, __u32 index,
-						  __u64 master, __u32 *slot)
+						  __u32 *slot)
 {
 	struct expect *expect;
 
 	*slot = stream->expectations[index & (LIMIT_MASTER_EXPECTATIONS - 1)];
 	expect = expect_at(*slot);
-	if (!expect || !READ_ONCE(expect->live) || expect->master != master ||
+	if (!expect || !READ_ONCE(expect->live) || expect->master != stream->flow ||
 	    expect->place != index)
 		return NULL;
 	return expect;
@@ -24,7 +24,6 @@ static __always_inline struct expect *master_owns(const struct stream *stream, _
 
 struct master_walk {
 	struct stream *stream;
-	__u64 master;
 	__u64 oldest;
 	__u64 oldest_id;
 	__u32 oldest_slot;
@@ -41,7 +40,7 @@ static long master_scan_step(__u32 index, struct master_walk *walk)
 
 	if (!walk->stream)
 		return 1;
-	expect = master_owns(walk->stream, index, walk->master, &slot);
+	expect = master_owns(walk->stream, index, &slot);
 	if (!expect) {
 		walk->vacant = index;
 		return 0;
@@ -69,7 +68,6 @@ __noinline enum reason master_expect(struct stream *stream, bool evict)
 		return REASON_BUSY;
 	struct master_walk walk = {
 		.stream = stream,
-		.master = order->master,
 		.oldest = ~0ULL,
 		.vacant = LIMIT_MASTER_EXPECTATIONS,
 		.class = order->class,
@@ -203,17 +201,17 @@ static long master_end_step(__u32 index, struct master_walk *walk)
 
 	if (!walk->stream)
 		return 1;
-	expect = master_owns(walk->stream, index, walk->master, &slot);
+	expect = master_owns(walk->stream, index, &slot);
 	if (expect)
 		expect_end(expect, slot, READ_ONCE(expect->live), walk->reason);
 	return 0;
 }
 
-__noinline int master_expectations_end(struct stream *stream, __u64 master, __u32 reason)
+__noinline int master_expectations_end(struct stream *stream, __u32 reason)
 {
 	if (!stream)
 		return 0;
-	struct master_walk walk = { .stream = stream, .master = master, .reason = reason };
+	struct master_walk walk = { .stream = stream, .reason = reason };
 
 	bpf_loop(stream->places < LIMIT_MASTER_EXPECTATIONS ? stream->places :
 							      LIMIT_MASTER_EXPECTATIONS,
@@ -239,7 +237,7 @@ __noinline int control_end(const struct tuple *key, struct flow *flow, __u32 rea
 	stream = stream_find(flow->stream, flow->id);
 	if (stream) {
 		stream->side[0].flags |= STREAM_ENDED;
-		master_expectations_end(stream, flow->id, REASON_MASTER_ENDED);
+		master_expectations_end(stream, REASON_MASTER_ENDED);
 	}
 	event_flow(EVENT_CONTROL_END, reason, key, flow);
 	return 0;
