@@ -12,6 +12,8 @@ struct {
 	__uint(max_entries, 4 << 20);
 } events SEC(".maps");
 
+#define SAMPLES 64 /* of one packet: 64 KiB */
+
 /* The reader drains by a timer; it is woken early only when the ring fills up. */
 #define EVENTS_WAKE (64 << 10)
 
@@ -136,14 +138,51 @@ struct {
 	__type(value, struct sample);
 } sample_scratch SEC(".maps");
 
-/* A copy of a control payload that goes on without having been judged. */
+struct sample_walk {
+	struct __sk_buff *skb;
+	__u32 seq;
+	__u32 offset;
+	__u32 left;
+};
+
+static long sample_step(__u32 index, struct sample_walk *walk)
+{
+	__u32 zero = 0, length = walk->left, done;
+	struct sample *sample = bpf_map_lookup_elem(&sample_scratch, &zero);
+
+	if (!sample || !length)
+		return 1;
+	done = index * LIMIT_SAMPLE_BYTES;
+	if (length > LIMIT_SAMPLE_BYTES)
+		length = LIMIT_SAMPLE_BYTES;
+	walk->left -= length;
+	sample->seq = walk->seq + done;
+	sample->length = length;
+	/* 6.1 learns no lower bound from a comparison with zero. */
+	opaque(length);
+	length = ((length - 1) & (LIMIT_SAMPLE_BYTES - 1)) + 1;
+	if (bpf_skb_load_bytes(walk->skb, walk->offset + done, sample->data, length))
+		return 1;
+	if (bpf_ringbuf_output(&events, sample, offsetof(struct sample, data) + length,
+			       event_wakeup()))
+		count(REASON_SAMPLE_LOST);
+	return 0;
+}
+
+/* A copy of a control payload that goes on without having been judged, in as many pieces as it takes. */
 __noinline int sample_send(struct __sk_buff *skb, const struct packet *packet, __u64 flow,
 			   __u32 direction, enum reason reason)
 {
 	if (!packet)
 		return 0;
-	__u32 zero = 0, length = packet->payload_length;
+	__u32 zero = 0;
 	struct sample *sample = bpf_map_lookup_elem(&sample_scratch, &zero);
+	struct sample_walk walk = {
+		.skb = skb,
+		.seq = packet->seq,
+		.offset = packet->payload,
+		.left = packet->payload_length,
+	};
 
 	if (!sample)
 		return 0;
@@ -151,24 +190,11 @@ __noinline int sample_send(struct __sk_buff *skb, const struct packet *packet, _
 	sample->reason = reason;
 	sample->hook = packet->hook;
 	sample->direction = direction;
-	sample->length = length;
 	sample->time = clock_boot();
 	sample->flow = flow;
-	sample->seq = packet->seq;
 	sample->tcp_flags = packet->tcp_flags;
 	sample->tuple = packet->tuple;
-	if (length > LIMIT_SAMPLE_BYTES)
-		length = LIMIT_SAMPLE_BYTES;
-	if (length == 0)
-		return 0;
-	/* 6.1 learns no lower bound from a comparison with zero. */
-	opaque(length);
-	length = ((length - 1) & (LIMIT_SAMPLE_BYTES - 1)) + 1;
-	if (bpf_skb_load_bytes(skb, packet->payload, sample->data, length))
-		return 0;
-	if (bpf_ringbuf_output(&events, sample, offsetof(struct sample, data) + length,
-			       event_wakeup()))
-		count(REASON_SAMPLE_LOST);
+	bpf_loop(SAMPLES, sample_step, &walk, 0);
 	return 0;
 }
 

@@ -58,6 +58,18 @@ __noinline int parked_keep(struct __sk_buff *skb, const struct packet *packet,
 	return 1;
 }
 
+/* Whether all of a packet is kept already: the next hook that it passes sees it as well. */
+__noinline int parked_has(const struct packet *packet, __u64 flow)
+{
+	if (!packet)
+		return 0;
+	__u64 key = flow << 1 | (packet->direction & 1);
+	struct parked *entry = bpf_map_lookup_elem(&parked, &key);
+
+	return entry && !seq_before(packet->seq, entry->seq) &&
+	       !seq_after(packet->end, entry->seq + entry->length);
+}
+
 /* The gap is closed: what was kept goes through the tables as well. */
 static __always_inline void parked_walk(struct walk *walk, __u64 flow)
 {

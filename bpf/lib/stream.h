@@ -456,14 +456,19 @@ __noinline int control_datagram(struct __sk_buff *skb, const struct packet *pack
 	return control_tables(skb, packet, flow, stream);
 }
 
-static __always_inline __u32 control_frontier(const struct flow *flow, __u32 direction)
+/* Up to where a packet's owner has seen its direction. */
+static __always_inline __u32 control_frontier(const struct flow *flow, const struct packet *packet)
 {
 	struct stream *stream = stream_find(flow->stream, flow->id);
-	__u32 next = flow->side[direction & 1].next;
+	__u32 next = flow->side[packet->direction & 1].next;
+	struct stream_side *side;
 
-	if (!stream || stream->side[direction & 1].flags & STREAM_UNATTENDED)
+	if (!stream)
 		return next;
-	return seq_max(next, stream->side[direction & 1].held_end);
+	side = &stream->side[packet->direction & 1];
+	if (side->flags & STREAM_PARKED && parked_has(packet, flow->id))
+		return packet->end;
+	return side->flags & STREAM_UNATTENDED ? next : seq_max(next, side->held_end);
 }
 
 /*
@@ -533,7 +538,7 @@ __noinline int control_packet(struct __sk_buff *skb, struct packet *packet, stru
 			return PASS;
 		control_distrust(&packet->key, flow, REASON_GAP);
 	}
-	if (!flow_own(flow, packet, control_frontier(flow, direction)))
+	if (!flow_own(flow, packet, control_frontier(flow, packet)))
 		return PASS;
 	flow_touch(flow, packet);
 	return control_segment(skb, packet, flow);

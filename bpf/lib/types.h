@@ -493,16 +493,16 @@ struct event {
 	struct expect expect; /* zero where it is about no expectation */
 };
 
-/* A copy of a control payload. Only as many bytes of data as there are follow the head. */
+/* A copy of a control payload, or of a piece of it. Only as many bytes of data as there are follow the head. */
 struct sample {
 	__u8 type;
 	__u8 reason;
 	__u8 hook;
 	__u8 direction;
-	__u32 length; /* of the payload; data holds the first LIMIT_SAMPLE_BYTES of it */
+	__u32 length; /* of data */
 	__u64 time;
 	__u64 flow;
-	__u32 seq;
+	__u32 seq; /* of data */
 	__u32 tcp_flags;
 	struct tuple tuple;
 	__u8 data[LIMIT_SAMPLE_BYTES];

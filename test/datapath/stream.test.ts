@@ -332,15 +332,15 @@ describe('when the daemon is away', () => {
     });
   });
 
-  it('a sample has the first 1024 bytes of a longer payload', () => {
+  it('a longer payload comes in samples of 1024 bytes', () => {
     const session = Session.open(rig());
     session.send('server', { payload: 'x'.repeat(1400) });
     session.send('server', { payload: 'y'.repeat(1024) });
     session.send('server', { payload: 'z' });
     const samples = rig().samples();
-    expect(samples.map(({ length }) => length)).toEqual([1400, 1024, 1]);
-    const texts = samples.map(({ data, length }) => Buffer.from(data.subarray(0, length)).toString());
-    expect(texts).toEqual(['x'.repeat(1024), 'y'.repeat(1024), 'z']);
+    const texts = samples.map(({ data }) => Buffer.from(data).toString());
+    expect(texts).toEqual(['x'.repeat(1024), 'x'.repeat(376), 'y'.repeat(1024), 'z']);
+    expect(samples.map(({ seq }) => seq - 5001)).toEqual([0, 1024, 1400, 2424]);
   });
 });
 

@@ -15,6 +15,8 @@ export interface SessionStart {
   begin?: 'none' | 'greeting' | 'login';
   /** Client's address; default: a new one, because limits are per source. */
   address?: string;
+  /** Says, after the login, what only user space can judge: from then on its lines are held. Default false. */
+  judged?: boolean;
 }
 
 /** A lab with a gateway, and with a program at each end that says what the test wants. */
@@ -88,6 +90,7 @@ export class Stage implements AsyncDisposable {
     await session.answer('331 password\r\n');
     await session.say('PASS sesame\r\n');
     await session.answer('230 in\r\n');
+    if (start.judged === true) await session.becomeJudged();
     return session;
   }
 
@@ -125,6 +128,7 @@ export class Session {
   readonly server: PeerConnection;
   /** Of the control flow. */
   readonly id: string;
+  #judged = false;
   #said = '';
   #answered = '';
 
@@ -144,6 +148,21 @@ export class Session {
 
   get there(): string {
     return this.stage.lab.server[this.family];
+  }
+
+  /** Whether user space judges this connection, and not the datapath's tables. */
+  get judged(): boolean {
+    return this.#judged;
+  }
+
+  /** The client aborts what does not run: the tables leave that, and all that follows, to user space. */
+  async becomeJudged(): Promise<void> {
+    const counters = async (): Promise<number> => (await this.stage.gateway.client().status()).counters.judged;
+    const before = await counters();
+    await this.say('ABOR\r\n');
+    await this.answer('226 nothing to abort\r\n');
+    expect(await counters()).toBe(before + 1);
+    this.#judged = true;
   }
 
   /** The client sends each part in a segment of its own; resolves when the server has exactly all that was said so far. */
@@ -236,38 +255,44 @@ export class Session {
 
   /** PASV and its 227, or EPSV and its 229. */
   async passive(port: number): Promise<Expectation> {
-    await this.say(this.family === 'ipv4' ? 'PASV\r\n' : 'EPSV\r\n');
-    await this.answer(passiveReply(this.family, this.there, port));
+    await this.announce('passive', port);
     return this.expects(port);
   }
 
   /** The client announces a port, the server accepts it. */
   async active(port: number): Promise<Expectation> {
-    await this.say(this.port(port));
-    await this.answer('200 fine\r\n');
+    await this.announce('active', port);
     return this.expects(port);
+  }
+
+  /** As {@link passive} and {@link active}, with nobody there to tell of the expectation. */
+  async announce(mode: 'passive' | 'active', port: number): Promise<void> {
+    if (mode === 'active') {
+      await this.say(this.port(port));
+      await this.answer('200 fine\r\n');
+      return;
+    }
+    await this.say(this.family === 'ipv4' ? 'PASV\r\n' : 'EPSV\r\n');
+    await this.answer(passiveReply(this.family, this.there, port));
   }
 
   /** An active data connection: the server opens it, bytes go both ways. */
   async dataFromServer(port: number, { localPort = 0 } = {}): Promise<RelatedFlow> {
-    return this.#data(this.stage.server, this.stage.client, this.here, port, { localAddress: this.there, localPort });
+    return this.#related(this.here, port, await this.reach('active', port, { localPort }));
   }
 
   /** A passive one. */
   async dataFromClient(port: number, { localPort = 0 } = {}): Promise<RelatedFlow> {
-    return this.#data(this.stage.client, this.stage.server, this.there, port, { localAddress: this.here, localPort });
+    return this.#related(this.there, port, await this.reach('passive', port, { localPort }));
   }
 
-  async #data(
-    from: Peer,
-    to: Peer,
-    address: string,
-    port: number,
-    local: { localAddress: string; localPort: number },
-  ): Promise<RelatedFlow> {
-    const { gateway } = this.stage;
+  /** A data connection, with nobody there to tell of it; returns the port of who opened it. */
+  async reach(mode: 'passive' | 'active', port: number, { localPort = 0 } = {}): Promise<number> {
+    const { client, server } = this.stage;
+    const [from, to] = mode === 'active' ? [server, client] : [client, server];
+    const [localAddress, address] = mode === 'active' ? [this.there, this.here] : [this.here, this.there];
     const listener = await to.listen(port, address);
-    const near = await from.connect(address, port, local);
+    const near = await from.connect(address, port, { localAddress, localPort });
     const far = await listener.accept();
     await near.write('ping\n');
     await far.waitFor(/ping/);
@@ -276,9 +301,13 @@ export class Session {
     await near.end();
     await far.end();
     await listener.close();
-    const { flow } = await gateway.event(
+    return near.local.port;
+  }
+
+  async #related(address: string, port: number, from: number): Promise<RelatedFlow> {
+    const { flow } = await this.stage.gateway.event(
       'related.new',
-      ({ flow: { source, destination } }) => destination.port === port && source.port === near.local.port,
+      ({ flow: { source, destination } }) => destination.port === port && source.port === from,
     );
     expect(flow).toMatchObject({ master: this.id, destination: { address, port } });
     return flow;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { RelatdClient, type ListFilter } from '@relatd/api';
-import { parseConfig, type Config } from '@relatd/config';
+import { loadConfig, type Config } from '@relatd/config';
 import { Namespace, type ExecOptions, type ExecResult, type Lab, type RunningProcess } from '@relatd/lab';
 import { formatEvent, formatMark, type Event, type EventType, type Expectation, type Flow } from '@relatd/model';
 
@@ -117,9 +117,12 @@ export class Gateway implements AsyncDisposable {
   /** Writes the file, without telling the daemon. Throws when it is not valid. */
   async writeConfig(config: string | object): Promise<Config> {
     const text = withoutMetrics(config);
-    const result = parseConfig(text, this.configPath);
+    // Beside the daemon's, which must not change if this one is not valid.
+    const draft = `${this.configPath}.new`;
+    await writeFile(draft, text);
+    const result = await loadConfig(draft);
     if (result.config === undefined) throw new Error(`the test's configuration: ${JSON.stringify(result.problems)}`);
-    await writeFile(this.configPath, text);
+    await rename(draft, this.configPath);
     return result.config;
   }
 

@@ -42,7 +42,12 @@ export interface RawStart {
   serverIsn?: number;
   /** False: not even the greeting is sent. */
   login?: boolean;
+  /** After the login the client says what only user space can judge: from then on lines are held. Default false. */
+  judged?: boolean;
 }
+
+/** What makes a connection one that user space judges, and its answer. */
+export const judgedBy = { command: 'ABOR\r\n', reply: '226 nothing to abort\r\n' } as const;
 
 /** What has arrived at an end, and what it may send. Nothing is acknowledged or repeated by itself. */
 export class RawEnd {
@@ -178,6 +183,10 @@ export class RawConnection {
     await self.handshake();
     await self.tracked();
     if (start.login !== false) await self.login();
+    if (start.judged === true) {
+      await self.client.say(judgedBy.command);
+      await self.server.say(judgedBy.reply);
+    }
     return self;
   }
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  Peer,
   startVsftpd,
   transfer,
   type FtpServer,
@@ -69,6 +70,32 @@ export async function mustNotDownload(client: Namespace, options: SessionOptions
   expect(output).toMatch(/^< 230 /m);
   expect(output).toMatch(/^> (PASV|EPSV|PORT|EPRT)\b.*[^]*^< [25]\d\d /m);
   return output;
+}
+
+/**
+ * A listing by a client that first aborts what does not run: only user space can judge that, so all that follows is held.
+ * Resolves when both connections are over.
+ */
+export async function judgedListing(client: Namespace, server: string, port = 2121): Promise<void> {
+  await using peer = await Peer.start(client);
+  const control = await peer.connect(server, port);
+  const ask = async (line: string, answer: RegExp): Promise<RegExpExecArray> => {
+    await control.write(`${line}\r\n`);
+    return control.waitFor(answer);
+  };
+  await control.waitFor(/^220 /);
+  await ask(`USER ${alice.user}`, /^331 /m);
+  await ask(`PASS ${alice.password}`, /^230 /m);
+  await ask('ABOR', /^22[56] /m);
+  const [, passive] = await ask('EPSV', /^229 .*\(\|\|\|(\d+)\|\)/m);
+  const data = await peer.connect(server, Number(passive));
+  await ask('LIST', /^226 /m);
+  await data.waitForEnd();
+  expect(data.received).toContain('down.bin');
+  await data.end();
+  await ask('QUIT', /^221 /m);
+  await control.waitForEnd();
+  await control.end();
 }
 
 /** Every way of making data connections. */

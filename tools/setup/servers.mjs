@@ -6,17 +6,37 @@ import { hasLists, refreshLists } from './debian.mjs';
 import { fail, root, run, say, tail } from './run.mjs';
 
 /**
- * The FTP servers of the end-to-end tests. Debian lets only one of them be installed, so each is unpacked into
- * `.cache/debian/<package>/`; no maintainer script runs, so none of them is started.
+ * What the end-to-end tests take from packages that are not installed. Each is unpacked into `.cache/debian/<package>/`; no
+ * maintainer script runs, so none of the servers is started. `*` stands for the machine's folder in `usr/lib`.
+ *
+ * - Debian lets only one FTP server be installed.
+ * - Installed, the TFTP servers and ngircd begin to serve the machine that is set up.
+ * - GStreamer's plugins depend on a hundred packages of sound and video; the lab loads the few that RTSP needs.
  */
 const servers = {
   vsftpd: 'usr/sbin/vsftpd',
   'proftpd-core': 'usr/sbin/proftpd',
   'pure-ftpd': 'usr/sbin/pure-ftpd',
   'pure-ftpd-common': 'usr/sbin/pure-ftpd-wrapper',
+  'tftpd-hpa': 'usr/sbin/in.tftpd',
+  atftpd: 'usr/sbin/atftpd',
+  ngircd: 'usr/sbin/ngircd',
+  'gstreamer1.0-plugins-good': 'usr/lib/*/gstreamer-1.0/libgstrtsp.so',
+  'libgstrtspserver-1.0-0': 'usr/lib/*/libgstrtspserver-1.0.so.0',
 };
 
 const cache = join(root, '.cache', 'debian');
+
+/** Path of a file of {@link servers} below a folder, or undefined. @param {string} place @param {string} file */
+function find(place, file) {
+  const [before = '', after] = file.split('*/');
+  const folder = join(place, before);
+  if (after === undefined) return existsSync(folder) ? folder : undefined;
+  if (!existsSync(folder)) return undefined;
+  return readdirSync(folder)
+    .map((entry) => join(folder, entry, after))
+    .find((path) => existsSync(path));
+}
 
 /** @param {readonly string[]} names @param {string} folder */
 function download(names, folder) {
@@ -33,7 +53,7 @@ function checkLibraries(file) {
 
 /** Unpacks the servers that are not there yet. Returns whether any was missing. */
 export function unpackServers() {
-  const wanted = Object.entries(servers).filter(([name, file]) => !existsSync(join(cache, name, file)));
+  const wanted = Object.entries(servers).filter(([name, file]) => find(join(cache, name), file) === undefined);
   if (wanted.length === 0) return false;
   const names = wanted.map(([name]) => name);
   const isRoot = process.getuid?.() === 0;
@@ -58,8 +78,8 @@ export function unpackServers() {
       const fresh = join(folder, name);
       const unpacked = run('dpkg', ['-x', join(folder, archive), fresh]);
       if (unpacked.status !== 0) fail(`dpkg -x ${archive} failed:\n${tail(unpacked)}`);
-      if (!existsSync(join(fresh, file))) fail(`${archive} has no ${file}`);
-      if (!file.endsWith('-wrapper')) checkLibraries(join(fresh, file));
+      const found = find(fresh, file) ?? fail(`${archive} has no ${file}`);
+      if (!file.endsWith('-wrapper')) checkLibraries(found);
       // In one step, so that an interrupted set-up leaves no half of a server behind.
       const place = join(cache, name);
       rmSync(place, { recursive: true, force: true });

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { MACHINE_LIMITS, NO_REGISTER, type Machine, type MachineAnnouncement, type MachineRule } from '@relatd/grammar';
+import {
+  NO_REGISTER,
+  type MACHINE_LIMITS,
+  type Machine,
+  type MachineAnnouncement,
+  type MachineRule,
+} from '@relatd/grammar';
 import { REASONS } from '@relatd/model';
 import {
   AddressKind,

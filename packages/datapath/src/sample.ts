@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Limit, SAMPLE_AT, readTuple, type SampleRecord } from './generated/layout.js';
+import { SAMPLE_AT, readTuple, type SampleRecord } from './generated/layout.js';
 
 /** A sample out of the ring. Its record ends with the bytes that there are; `data` is a view of them. */
 export function sampleAt(view: DataView, at: number): SampleRecord {
@@ -16,6 +16,6 @@ export function sampleAt(view: DataView, at: number): SampleRecord {
     seq: view.getUint32(at + SAMPLE_AT.seq, true),
     tcpFlags: view.getUint32(at + SAMPLE_AT.tcpFlags, true),
     tuple: readTuple(view, at + SAMPLE_AT.tuple),
-    data: new Uint8Array(view.buffer, start, Math.min(length, Limit.sampleBytes)),
+    data: new Uint8Array(view.buffer, start, length),
   };
 }

@@ -326,6 +326,9 @@ export class ControlConnection {
         this.box = box;
         this.#current = null;
         if (verdict.refused !== null) return;
+        // A retransmission of a part of it is left to us: the datapath has the hash of all.
+        const { base, announced } = this.#sides[fact.direction];
+        announced.announce((base + fact.start) >>> 0, (base + fact.end) >>> 0);
         const tuple = this.#expected(fact, verdict.expect);
         const id = this.#own.get(tupleId(tuple));
         if (id !== undefined) this.#options.expected(id, box);

@@ -29,7 +29,7 @@ function problems(text: string, judged = false): string[] {
 function machine(text: string): Interpreter {
   const { definition: read, problems: wrong } = readDefinition(text, 'toy.yaml', { judged: true });
   const compiled = read?.compile().compiled;
-  if (compiled === undefined) throw new Error(JSON.stringify(wrong ?? read?.compile().problems));
+  if (compiled === undefined) throw new Error(JSON.stringify(wrong ?? read.compile().problems));
   return new Interpreter(compiled.machine);
 }
 

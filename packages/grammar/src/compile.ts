@@ -364,7 +364,7 @@ class Compiler {
     }
     if (this.#failed) return null;
     const flow = fieldFlow(nfa, firsts);
-    this.#checkSet(drafts, nfa, flow);
+    if (!this.#readsAll(drafts, nfa, flow)) return null;
     // A beginning for each direction, phase and section: the rules that count there.
     const groups = DIRECTIONS.flatMap((direction) =>
       phases.flatMap((phase) =>
@@ -379,7 +379,6 @@ class Compiler {
         ),
       ),
     );
-    if (this.#failed) return null;
     try {
       return this.#numbers(determinize(nfa, groups, flow));
     } catch (error) {
@@ -396,7 +395,7 @@ class Compiler {
   }
 
   /** What a rule announces it must have read on every way through its pattern. */
-  #checkSet(drafts: readonly Draft[], nfa: Nfa, flow: FieldFlow): void {
+  #readsAll(drafts: readonly Draft[], nfa: Nfa, flow: FieldFlow): boolean {
     const missing = new Set<string>();
     for (const [state, { rule, edges, end }] of nfa.states.entries()) {
       const draft = drafts[rule];
@@ -429,6 +428,7 @@ class Compiler {
         `there is a way through the pattern on which <${name}> is never read; make it part of every alternative`,
       );
     }
+    return missing.size === 0;
   }
 
   /** `::` alone reads no group, and is an address. */

@@ -156,7 +156,8 @@ export const definitionSchema = f.section(
     case: f.choice(['ignore', 'match'], 'Whether letters match in either case.').prefault('match'),
     exclude: f
       .field<string>({ type: 'string', description: 'Bytes that `.` and [^...] do not match.' }, (value, report) => {
-        if (typeof value === 'string' && /^[\x00-\xff]*$/.test(value)) return value;
+        if (typeof value === 'string' && Array.from(value).every((letter) => letter.charCodeAt(0) <= 0xff))
+          return value;
         report('write the bytes in double quotes, like "\\x00\\xff"');
         return undefined;
       })

@@ -241,20 +241,14 @@ function minimize(dfa: Dfa): Dfa {
   const { states, classCount } = dfa;
   let part = states.map(({ end }) => end ?? -1);
   const label = (transition: Transition | null): string =>
-    transition === null
-      ? '-'
-      : [
-          transition.write?.field,
-          transition.write?.scale,
-          transition.write?.raw,
-          transition.step,
-          transition.rule,
-        ].join();
+    transition === null ? '-' : JSON.stringify([transition.write, transition.step, transition.rule]);
   const labels = states.map(({ transitions }) => transitions.map(label).join(';'));
   for (let count = new Set(part).size; ;) {
     const numbers = new Map<string, number>();
     const next = states.map(({ transitions }, state) => {
-      const where = transitions.map((transition) => (transition?.to == null ? '' : String(part[transition.to])));
+      const where = transitions.map((transition) =>
+        transition === null || transition.to === null ? '' : String(part[transition.to]),
+      );
       const key = `${String(part[state])}|${labels[state] ?? ''}|${where.join()}`;
       const known = numbers.get(key) ?? numbers.size;
       numbers.set(key, known);
@@ -270,7 +264,7 @@ function minimize(dfa: Dfa): Dfa {
     joined[at(state)] ??= {
       end,
       transitions: transitions.map((transition) =>
-        transition?.to == null ? transition : { ...transition, to: at(transition.to) },
+        transition === null || transition.to === null ? transition : { ...transition, to: at(transition.to) },
       ),
     };
   }

@@ -84,11 +84,11 @@ export class Interpreter {
   /** Takes the next bytes of a direction; over UDP, a whole datagram. */
   feed(direction: MachineDirection, bytes: Uint8Array): MachineFact[] {
     const facts: MachineFact[] = [];
-    if (this.#over) return facts;
+    if (this.#isOver()) return facts;
     const side = this.#sides[direction];
     const datagram = this.#machine.transport === 'udp';
     if (datagram) Object.assign(side, { row: 0, offset: 0 });
-    for (let at = 0; at < bytes.length && !this.#over;) {
+    for (let at = 0; at < bytes.length && !this.#isOver();) {
       if (side.skip > 0) {
         const skipped = Math.min(side.skip, bytes.length - at);
         side.skip -= skipped;
@@ -100,7 +100,7 @@ export class Interpreter {
       side.offset++;
       this.#step(direction, side, this.#machine.classes[byte] ?? 0, byte, facts);
     }
-    if (datagram && !this.#over) this.#step(direction, side, this.#machine.endClass, 0, facts);
+    if (datagram && !this.#isOver()) this.#step(direction, side, this.#machine.endClass, 0, facts);
     return facts;
   }
 
@@ -110,6 +110,11 @@ export class Interpreter {
     Object.assign(side, { row: 0, section: 0, open: 0, skip: 0 });
     this.#pending.length = 0;
     if (!this.recognised) this.#over = true;
+  }
+
+  /** A method, because TypeScript would not believe that calls in between can change it. */
+  #isOver(): boolean {
+    return this.#over;
   }
 
   #step(direction: MachineDirection, side: Side, classOf: number, byte: number, facts: MachineFact[]): void {

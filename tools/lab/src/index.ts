@@ -41,7 +41,20 @@ export {
   type TransferOptions,
   type TransferResult,
 } from './clients/ftpClient.js';
+export { availableTftpServers, startTftpServer, tftpServerNames } from './servers/tftpServer.js';
+export type { TftpServer, TftpServerName, TftpServerOptions } from './servers/tftpServer.js';
+export { availableTftpClients, tftpClientNames, tftpTransfer } from './clients/tftpClient.js';
+export type { TftpClientName, TftpResult, TftpTransfer } from './clients/tftpClient.js';
+export { hasNgircd, startNgircd } from './servers/ngircd.js';
+export { availableIrcClients, ircClientNames, startIrcClient } from './clients/ircClient.js';
+export type { IrcClient, IrcClientName, IrcClientOptions } from './clients/ircClient.js';
+export { dccAddress, ScriptedIrcClient, type DccOffer } from './clients/scriptedIrcClient.js';
+export { hasGstreamer } from './gstreamer.js';
+export { startRtspServer, type RtspServerOptions } from './servers/rtspServer.js';
+export { rtspPlay, type RtspPlay, type RtspResult } from './clients/rtspClient.js';
+export type { Daemon } from './servers/daemon.js';
 export { decode, type DecodedFrame, type DecodedIp, type DecodedTcp } from './decode.js';
 export { Peer, PeerConnection, PeerListener, type Endpoint } from './peer.js';
+export { PeerSocket, type Datagram } from './peerSocket.js';
 export { RawPort, type SeenFrame } from './rawPort.js';
 export { openRawPlace, RawTcp, type RawPlace, type RawTcpOptions } from './rawTcp.js';

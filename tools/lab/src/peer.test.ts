@@ -54,6 +54,20 @@ describe.skipIf(!root)('in a lab', () => {
     await listener.close();
   });
 
+  it.each(['ipv4', 'ipv6'] as const)('datagrams go both ways over %s, from ports of their own', async (family) => {
+    const there = await server.bind(lab.server[family], 69);
+    const here = await client.bind(lab.client[family]);
+    await here.send(there.local, '\x00\x01file\x00octet\x00');
+    const request = await there.receive();
+    expect(request).toEqual({ data: '\x00\x01file\x00octet\x00', from: here.local });
+    const other = await server.bind(lab.server[family]);
+    await other.send(request.from, '\x00\x03\x00\x01\xff');
+    expect(await here.receive()).toEqual({ data: '\x00\x03\x00\x01\xff', from: other.local });
+    await expect(here.receive(50)).rejects.toThrow('nothing came to UDP port');
+    await expect(server.bind(lab.server[family], 69)).rejects.toThrow('bind: EADDRINUSE');
+    await Promise.all([there.close(), here.close(), other.close()]);
+  });
+
   it('names the error of a failed connection', async () => {
     await expect(client.connect(lab.server.ipv4, 9)).rejects.toThrow('connect: ECONNREFUSED');
     await expect(client.connect('10.77.2.99', 9, { timeoutMs: 100 })).rejects.toThrow('connect: timeout');

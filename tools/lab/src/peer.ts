@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import { isIPv6 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Namespace } from './namespace.js';
 import { concat, type Bytes } from './packet.js';
+import { PeerSocket } from './peerSocket.js';
 import type { RunningProcess } from './process.js';
+import { Signal } from './signal.js';
 
 /** An address and a port. */
 export interface Endpoint {
@@ -13,8 +16,10 @@ export interface Endpoint {
 // Runs inside the namespace, where this process cannot go: it takes commands and reports events, a JSON text per line.
 const script = `
 const net = require('node:net');
+const dgram = require('node:dgram');
 const sockets = new Map();
 const listeners = new Map();
+const datagrams = new Map();
 let last = 0;
 const say = (message) => process.stdout.write(JSON.stringify(message) + '\\n');
 function adopt(socket) {
@@ -56,6 +61,33 @@ const commands = {
   end({ socket }, answer) { sockets.get(socket)?.end(); answer({}); },
   reset({ socket }, answer) { sockets.get(socket)?.resetAndDestroy(); answer({}); },
   close({ listener }, answer) { listeners.get(listener)?.close(); answer({}); },
+  bind({ type, options }, answer) {
+    const socket = dgram.createSocket({ type, ipv6Only: type === 'udp6' });
+    const fail = (error) => answer({ error: error.code });
+    socket.once('error', fail);
+    socket.bind({ ...options, exclusive: true }, () => {
+      socket.off('error', fail);
+      socket.on('error', () => undefined);
+      const id = ++last;
+      datagrams.set(id, socket);
+      socket.on('message', (data, { address, port }) => {
+        say({ event: 'datagram', datagrams: id, data: data.toString('base64'), remote: { address, port } });
+      });
+      const { address, port } = socket.address();
+      answer({ datagrams: id, local: { address, port } });
+    });
+  },
+  send({ datagrams: id, data, to }, answer) {
+    const socket = datagrams.get(id);
+    if (!socket) return answer({ error: 'EBADF' });
+    socket.send(Buffer.from(data, 'base64'), to.port, to.address, (error) => answer(error ? { error: error.code } : {}));
+  },
+  unbind({ datagrams: id }, answer) {
+    const socket = datagrams.get(id);
+    datagrams.delete(id);
+    if (socket) socket.close(() => answer({}));
+    else answer({});
+  },
 };
 const lines = require('node:readline').createInterface({ input: process.stdin });
 lines.on('line', (line) => {
@@ -71,6 +103,7 @@ interface Message {
   event?: string;
   socket?: number;
   listener?: number;
+  datagrams?: number;
   local?: Endpoint;
   remote?: Endpoint;
   data?: string;
@@ -82,6 +115,7 @@ interface Message {
 export class Peer implements AsyncDisposable {
   readonly #connections = new Map<number, PeerConnection>();
   readonly #listeners = new Map<number, PeerListener>();
+  readonly #sockets = new Map<number, PeerSocket>();
   readonly #pending = new Map<number, (message: Message) => void>();
   #process!: RunningProcess;
   #last = 0;
@@ -123,6 +157,15 @@ export class Peer implements AsyncDisposable {
     return connection;
   }
 
+  /** Opens a UDP socket on an address of either family; port 0 (the default) takes a free one. */
+  async bind(address: string, port = 0): Promise<PeerSocket> {
+    const type = isIPv6(address) ? 'udp6' : 'udp4';
+    const answer = await this.ask('bind', { type, options: { address, port } });
+    const socket = this.#sockets.get(answer.datagrams ?? 0);
+    if (!socket) throw new Error('bind: the peer named no socket');
+    return socket;
+  }
+
   /** Ends the peer; its connections are closed as the kernel closes them. */
   async close(): Promise<void> {
     await this.#process.stop({ graceMs: 500 });
@@ -132,7 +175,7 @@ export class Peer implements AsyncDisposable {
     await this.close();
   }
 
-  /** Used by connections and listeners. */
+  /** Used by connections, listeners and sockets. */
   async ask(op: string, rest: object, timeoutMs = 5000): Promise<Message> {
     const id = ++this.#last;
     const answer = new Promise<Message>((resolve) => this.#pending.set(id, resolve));
@@ -162,9 +205,15 @@ export class Peer implements AsyncDisposable {
       if (message.id !== undefined) {
         // Its first data may be in the same chunk, before whoever asked for the connection runs again.
         if (message.socket !== undefined) this.#adopt(message);
+        if (message.datagrams !== undefined) {
+          const socket = new PeerSocket(this, message.datagrams, message.local ?? { address: '', port: 0 });
+          this.#sockets.set(message.datagrams, socket);
+        }
         this.#pending.get(message.id)?.(message);
       } else if (message.event === 'connection') {
         this.#listeners.get(message.listener ?? 0)?.offer(this.#adopt(message));
+      } else if (message.event === 'datagram') {
+        this.#sockets.get(message.datagrams ?? 0)?.report(message);
       } else {
         this.#connections.get(message.socket ?? 0)?.report(message);
       }
@@ -290,32 +339,5 @@ export class PeerConnection {
     else if (message.event === 'error') this.error = message.code;
     else if (message.event === 'close') this.closed = true;
     this.#signal.raise();
-  }
-}
-
-/** Wakes those who wait for something to become true. */
-class Signal {
-  readonly #waiting = new Set<() => void>();
-
-  raise(): void {
-    for (const wake of [...this.#waiting]) wake();
-  }
-
-  async until<T>(look: () => T | undefined, timeoutMs: number, complaint: () => string): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const check = (): void => {
-        const found = look();
-        if (found === undefined) return;
-        this.#waiting.delete(check);
-        clearTimeout(timer);
-        resolve(found);
-      };
-      const timer = setTimeout(() => {
-        this.#waiting.delete(check);
-        reject(new Error(`${complaint()} (within ${timeoutMs} ms)`));
-      }, timeoutMs);
-      this.#waiting.add(check);
-      check();
-    });
   }
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { chmod, chown, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Namespace } from '../namespace.js';
-import { repositoryRoot } from '../paths.js';
-import { run, type RunningProcess } from '../process.js';
+import { run } from '../process.js';
+import { daemonDirectory, gid, startDaemon, uid, unpackedPlace, type Daemon } from './daemon.js';
 
 /** What every FTP server is given. It listens on both families. */
 export interface FtpServerOptions {
@@ -25,25 +24,15 @@ export interface FtpServerOptions {
   passiveAddress?: string;
 }
 
-/** A running FTP server. It ends with its namespace at the latest. */
-export interface FtpServer extends AsyncDisposable {
+/** A running FTP server. */
+export interface FtpServer extends Daemon {
   readonly name: FtpServerName;
-  readonly port: number;
   /** The directory it serves, writable by its users. */
   readonly root: string;
-  readonly process: RunningProcess;
-  stop(): Promise<void>;
-  /** What it logged and printed so far. */
-  log(): Promise<string>;
 }
 
 /** Names of the Debian packages. */
 export type FtpServerName = 'vsftpd' | 'proftpd-core' | 'pure-ftpd';
-
-/** Owner of what the servers serve; no such user exists on the host. */
-export const uid = 64077;
-/** The group `nogroup`, which is on every Debian. */
-export const gid = 65534;
 
 /** What the start of one server has to fill in. */
 export interface Prepared {
@@ -60,8 +49,7 @@ export interface Prepared {
 
 /** Where a Debian package is unpacked, or undefined. */
 export function unpackedPackage(name: FtpServerName): string | undefined {
-  const path = join(repositoryRoot, '.cache/debian', name);
-  return existsSync(join(path, binaries[name])) ? path : undefined;
+  return unpackedPlace(name, binaries[name]);
 }
 
 const binaries: Readonly<Record<FtpServerName, string>> = {
@@ -74,10 +62,7 @@ const binaries: Readonly<Record<FtpServerName, string>> = {
 export async function prepare(name: FtpServerName, namespace: Namespace, given: FtpServerOptions): Promise<Prepared> {
   const unpacked = unpackedPackage(name);
   if (!unpacked) throw new Error(`${name} is not unpacked under .cache/debian: run \`npm run setup\``);
-  const parent = await namespace.directory();
-  await chmod(parent, 0o755);
-  const directory = await mkdtemp(join(parent, `${name}-`));
-  await chmod(directory, 0o755);
+  const directory = await daemonDirectory(namespace, name);
   const users = given.users ?? [];
   const options = {
     port: given.port ?? 21,
@@ -126,29 +111,21 @@ export async function launch(
   );
   // pure-ftpd takes a stdin that is a socket, as node's pipes are, for a connection that inetd hands over.
   const script = `${mounts.join('')}exec "$@" </dev/null`;
-  const running = await namespace.spawn(
-    'unshare',
-    ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', join(unpacked, binaries[name]), ...args],
-    { env: { LD_LIBRARY_PATH: libraryPath(unpacked) }, cwd: directory },
-  );
   const log = async (): Promise<string> => {
     const texts = await Promise.all(logs.map((file) => readFile(join(directory, file), 'utf8').catch(() => '')));
-    return [running.output, ...texts].join('');
+    return texts.join('');
   };
-  const stop = async (): Promise<void> => {
-    await running.stop({ graceMs: 500 });
-  };
-  for (let tries = 0; ; tries++) {
-    const sockets = await namespace.run('ss', ['-Hltn', `sport = :${options.port}`]);
-    if (running.exitCode !== undefined) throw new Error(`${name} ended with ${running.exitCode}: ${await log()}`);
-    if (sockets.trim() !== '') break;
-    if (tries === 250) {
-      await stop();
-      throw new Error(`${name} does not listen on port ${options.port}: ${await log()}`);
-    }
-    await sleep(20);
-  }
-  return { name, port: options.port, root: options.root, process: running, stop, log, [Symbol.asyncDispose]: stop };
+  const daemon = await startDaemon(
+    namespace,
+    { name, protocol: 'tcp', port: options.port, log },
+    [
+      ...(['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, 'sh'] as const),
+      join(unpacked, binaries[name]),
+      ...args,
+    ],
+    { env: { LD_LIBRARY_PATH: libraryPath(unpacked) }, cwd: directory },
+  );
+  return { ...daemon, name, root: options.root };
 }
 
 /** The libraries that come with an unpacked package. */

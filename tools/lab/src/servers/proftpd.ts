@@ -2,7 +2,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Namespace } from '../namespace.js';
-import { gid, launch, prepare, uid, type FtpServer, type FtpServerOptions } from './ftpServer.js';
+import { gid, uid } from './daemon.js';
+import { launch, prepare, type FtpServer, type FtpServerOptions } from './ftpServer.js';
 
 /** Starts proftpd. Without TLS, whose module is another package's. Rejects with its log when it does not listen. */
 export async function startProftpd(namespace: Namespace, given: FtpServerOptions = {}): Promise<FtpServer> {

@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Namespace } from '../namespace.js';
 import { run } from '../process.js';
-import { gid, launch, libraryPath, prepare, uid, type FtpServer, type FtpServerOptions } from './ftpServer.js';
+import { gid, uid } from './daemon.js';
+import { launch, libraryPath, prepare, type FtpServer, type FtpServerOptions } from './ftpServer.js';
 
 /** Starts pure-ftpd. It logs transfers only. Rejects with its log when it does not listen. */
 export async function startPureFtpd(namespace: Namespace, given: FtpServerOptions = {}): Promise<FtpServer> {
