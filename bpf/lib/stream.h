@@ -324,13 +324,44 @@ static __always_inline int control_out_of_order(struct __sk_buff *skb, const str
 	return PASS;
 }
 
-/* Seen before. An announcement must still be the same: a receiver may have missed it the first time. */
+enum compare {
+	COMPARE_SAME,
+	COMPARE_OTHER,
+	COMPARE_UNKNOWN, /* only user space can tell */
+};
+
+/* What comes again of the last announcement must still be the same: a receiver may have missed it the first time. */
+static __always_inline enum compare
+control_compare(struct __sk_buff *skb, const struct packet *packet, const struct stream_side *side)
+{
+	__u64 hash = 0;
+
+	if (!seq_before(packet->seq, side->watch_end) || !seq_after(packet->end, side->watch_start))
+		return COMPARE_SAME;
+	if (!(side->flags & STREAM_WATCH_HASHED) ||
+	    !watch_hash(skb, packet, side->watch_start, side->watch_end, &hash))
+		return COMPARE_UNKNOWN;
+	return hash == side->watch_hash ? COMPARE_SAME : COMPARE_OTHER;
+}
+
+/* Other bytes in the place of the last announcement: nobody can know which of both is read. */
+static __always_inline void control_rewritten(const struct packet *packet, struct flow *flow,
+					      struct stream *stream)
+{
+	struct expect *expect = expect_at(stream->dialogue.current_slot);
+
+	control_distrust(&packet->key, flow, REASON_REWRITTEN);
+	if (stream->dialogue.current && expect)
+		expect_end(expect, stream->dialogue.current_slot, stream->dialogue.current,
+			   REASON_REWRITTEN);
+}
+
+/* Nothing new in it. */
 static __always_inline int control_again(struct __sk_buff *skb, const struct packet *packet,
 					 struct flow *flow, struct stream *stream)
 {
 	struct stream_side *side = &stream->side[packet->direction & 1];
 	__u32 next = flow->side[packet->direction & 1].next;
-	__u64 hash = 0;
 
 	if (!seq_before(packet->seq, side->watch_end) || !seq_after(packet->end, side->watch_start))
 		return PASS;
@@ -341,18 +372,14 @@ static __always_inline int control_again(struct __sk_buff *skb, const struct pac
 		count(REASON_DAMAGED);
 		return PASS;
 	}
-	if (!(side->flags & STREAM_WATCH_HASHED) ||
-	    !watch_hash(skb, packet, side->watch_start, side->watch_end, &hash))
+	switch (control_compare(skb, packet, side)) {
+	case COMPARE_UNKNOWN:
 		return control_judge(skb, packet, flow, stream);
-	if (hash == side->watch_hash)
-		return PASS;
-	control_distrust(&packet->key, flow, REASON_REWRITTEN);
-	if (stream->dialogue.current) {
-		struct expect *expect = expect_at(stream->dialogue.current_slot);
-
-		if (expect)
-			expect_end(expect, stream->dialogue.current_slot, stream->dialogue.current,
-				   REASON_REWRITTEN);
+	case COMPARE_OTHER:
+		control_rewritten(packet, flow, stream);
+		break;
+	default:
+		break;
 	}
 	return PASS;
 }
@@ -363,6 +390,7 @@ static __always_inline int control_tables(struct __sk_buff *skb, const struct pa
 {
 	struct flow_side *own = &flow->side[packet->direction & 1];
 	struct stream_side *side = &stream->side[packet->direction & 1];
+	enum compare again = COMPARE_SAME;
 	int verdict;
 
 	if (packet->tuple.protocol == IPPROTO_TCP) {
@@ -372,8 +400,16 @@ static __always_inline int control_tables(struct __sk_buff *skb, const struct pa
 		}
 		if (seq_after(packet->seq, own->next))
 			return control_out_of_order(skb, packet, flow, side);
+		/* A sender may put new bytes behind those that it sends again. */
+		if (seq_before(packet->seq, own->next))
+			again = control_compare(skb, packet, side);
 	}
-	verdict = control_walk(skb, packet, flow, stream);
+	if (again == COMPARE_OTHER) {
+		control_rewritten(packet, flow, stream);
+		return control_unparsed(packet, flow, side);
+	}
+	verdict =
+		again == COMPARE_UNKNOWN ? VERDICT_JUDGE : control_walk(skb, packet, flow, stream);
 	if (verdict == VERDICT_JUDGE)
 		return control_judge(skb, packet, flow, stream);
 	if (verdict != VERDICT_GO_ON)
