@@ -82,6 +82,8 @@ static __always_inline void control_advance(const struct packet *packet, struct 
 	own->next = packet->end;
 	if (side->flags & STREAM_PARKED)
 		own->next = parked_join(side, flow->id, packet->direction, own->next);
+	/* What was held once must not look ahead of it when the sequence numbers have gone half around. */
+	side->held_end = seq_max(side->held_end, own->next);
 	if (packet->tcp_flags & TCP_FIN)
 		control_fin(packet, flow);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { showBytes } from './bytes.js';
-import type { Nfa, Step, Write } from './nfa.js';
+import type { Edge, Nfa, Step, Write } from './nfa.js';
 
 /** What a byte leads to. `rule`: the message is complete and is one of this rule's; null: nothing matches any more. */
 export interface Transition {
@@ -115,6 +115,9 @@ class Determinizer {
   readonly #sets: number[][] = [];
   readonly #witnesses: number[][] = [];
   readonly #states: DfaState[] = [];
+  readonly #reached: (readonly number[] | undefined)[] = [];
+  /** Of each state, its edges by class. */
+  readonly #edges: readonly (readonly (readonly Edge[])[])[];
 
   constructor(nfa: Nfa, flow: FieldFlow) {
     this.#nfa = nfa;
@@ -122,6 +125,7 @@ class Determinizer {
     const { classes, samples } = classify(nfa);
     this.#classes = classes;
     this.#samples = samples;
+    this.#edges = nfa.states.map(({ edges }) => samples.map((byte) => edges.filter(({ on }) => on.has(byte))));
   }
 
   run(groups: readonly (readonly number[])[]): Dfa {
@@ -131,17 +135,27 @@ class Determinizer {
   }
 
   #closure(states: readonly number[]): number[] {
-    const seen = new Set<number>(states);
-    const queue = [...states];
-    for (let state = queue.pop(); state !== undefined; state = queue.pop()) {
-      for (const next of this.#nfa.states[state]?.free ?? []) {
-        if (seen.has(next)) continue;
-        seen.add(next);
-        queue.push(next);
+    const all = new Set<number>();
+    for (const state of states) for (const member of this.#reach(state)) all.add(member);
+    return [...all].sort((a, b) => a - b);
+  }
+
+  /** What a state is at the same time as. What has no edge and ends nothing says nothing. */
+  #reach(state: number): readonly number[] {
+    const known = this.#reached[state];
+    if (known !== undefined) return known;
+    const seen = new Set([state]);
+    const queue = [state];
+    for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+      for (const free of this.#nfa.states[next]?.free ?? []) {
+        if (seen.has(free)) continue;
+        seen.add(free);
+        queue.push(free);
       }
     }
-    // What has no edge and ends nothing says nothing.
-    return [...seen].filter((state) => this.#matters(state)).sort((a, b) => a - b);
+    const reached = [...seen].filter((member) => this.#matters(member));
+    this.#reached[state] = reached;
+    return reached;
   }
 
   #matters(state: number): boolean {
@@ -164,7 +178,7 @@ class Determinizer {
   #expand(state: number): void {
     const set = this.#sets[state] ?? [];
     const ends = set.filter((member) => this.#nfa.states[member]?.end).map((member) => this.#rule(member));
-    const transitions = this.#samples.map((byte) => this.#step(state, set, byte));
+    const transitions = this.#samples.map((byte, number) => this.#step(state, set, byte, number));
     this.#states[state] = { transitions, end: ends.length === 0 ? null : Math.min(...ends) };
   }
 
@@ -172,12 +186,12 @@ class Determinizer {
     return this.#nfa.states[state]?.rule ?? 0;
   }
 
-  #step(state: number, set: readonly number[], byte: number): Transition | null {
+  #step(state: number, set: readonly number[], byte: number, number: number): Transition | null {
     const write = new Agreement<Write>(sameWrite);
     const step = new Agreement<Step>((a, b) => a.kind === b.kind && a.field === b.field);
     let final: number | null = null;
     const targets = new Set<number>();
-    const edges = set.flatMap((member) => (this.#nfa.states[member]?.edges ?? []).filter(({ on }) => on.has(byte)));
+    const edges = set.flatMap((member) => this.#edges[member]?.[number] ?? []);
     const ruleOf = (to: number): number => this.#rule(to);
     const witness = (): string => JSON.stringify(showBytes([...(this.#witnesses[state] ?? []), byte]));
     for (const { to, action, final: ends } of edges) {
