@@ -135,21 +135,26 @@ __noinline int expect_refuse(struct flow *flow, __u32 reason)
 	return reason;
 }
 
-/* Whether a living expectation of somebody else covers the same connections; `own`: ours, exactly this one. */
-static __noinline int expect_overlaps(const struct expect_order *order, struct expect_match *own)
+enum overlap {
+	OVERLAP_NONE,
+	OVERLAP_OTHER, /* a living expectation of another master covers the same connections */
+	OVERLAP_OWN, /* exactly this one is there: id and slot are in the order */
+};
+
+static __noinline int expect_overlaps(struct expect_order *order)
 {
 	struct totals *totals = totals_get();
-	__u64 now = clock_boot();
 	struct expect_match match;
 
-	own->expect = NULL;
-	if (!totals || !expect_find(totals, &order->tuple, now, &match))
-		return 0;
+	if (!totals || !expect_find(totals, &order->tuple, clock_boot(), &match))
+		return OVERLAP_NONE;
 	if (match.expect->master != order->master)
-		return 1;
-	if (tuple_equal(&match.expect->tuple, &order->tuple))
-		*own = match;
-	return 0;
+		return OVERLAP_OTHER;
+	if (!tuple_equal(&match.expect->tuple, &order->tuple))
+		return OVERLAP_NONE;
+	order->id = match.id;
+	order->slot = match.slot;
+	return OVERLAP_OWN;
 }
 
 /*
@@ -162,8 +167,6 @@ __noinline int master_announce(struct flow *flow, struct stream *stream)
 
 	if (!flow || !stream || !order)
 		return REASON_BUSY;
-	__u64 now = clock_boot();
-	struct expect_match own;
 	struct expect *expect;
 	enum reason reason;
 
@@ -173,17 +176,18 @@ __noinline int master_announce(struct flow *flow, struct stream *stream)
 	order->source_bucket = flow->source_bucket;
 	order->assignment = flow->assignment;
 	order->created = 0;
-	if (expect_overlaps(order, &own))
+	switch (expect_overlaps(order)) {
+	case OVERLAP_OTHER:
 		return expect_refuse(flow, REASON_CLASH);
-	if (own.expect) {
+	case OVERLAP_OWN:
 		/* It may be won at this moment, then the deadline is nobody's. */
-		own.expect->deadline = order->deadline;
-		order->id = own.id;
-		order->slot = own.slot;
+		expect = expect_at(order->slot);
+		if (expect && READ_ONCE(expect->live) == order->id)
+			expect->deadline = order->deadline;
 		return REASON_NONE;
 	}
 	/* An expired one that the sweep has not reached yet holds the place in the index. */
-	expect_clear_due(order, now);
+	expect_clear_due(order, clock_boot());
 	reason = master_expect(stream, true);
 	if (reason != REASON_NONE)
 		return expect_refuse(flow, reason);

@@ -60,15 +60,39 @@ __noinline int request_expect(struct request *request)
 	return reason;
 }
 
+/* An expectation of layout 1 is its master's own again: it ends with it. */
+static __always_inline int request_own(const struct request *request, const struct flow *flow)
+{
+	struct stream *stream = stream_find(flow->stream, flow->id);
+	struct expect *expect = expect_at(request->slot);
+	__u32 place;
+
+	if (!stream || !expect || READ_ONCE(expect->live) != request->id ||
+	    expect->master != flow->id)
+		return REASON_NO_MASTER;
+	place = expect->place;
+	opaque(place);
+	place &= LIMIT_MASTER_EXPECTATIONS - 1;
+	expect->stream_low = flow->stream;
+	expect->stream_high = flow->stream >> 16;
+	stream->expectations[place] = request->slot;
+	if (stream->places <= place)
+		stream->places = place + 1;
+	return REASON_NONE;
+}
+
 /*
  * Layout 1 kept what a control connection needs under another name. Whose stream is new has no table's state: user
  * space goes on deciding.
  */
-static __always_inline int request_stream(const struct config *config, struct flow *flow)
+static __always_inline int request_stream(const struct config *config,
+					  const struct request *request, struct flow *flow)
 {
 	__u32 slot = 0;
 	struct stream *stream;
 
+	if (request->id)
+		return request_own(request, flow);
 	if (stream_find(flow->stream, flow->id))
 		return REASON_NONE;
 	if (!stream_slot_take(config, &slot))
@@ -99,7 +123,7 @@ __noinline int request_on_flow(struct request *request)
 		return REASON_NO_MASTER;
 	flow = request_master(config, request, &key);
 	if (flow && request->op == REQUEST_STREAM)
-		return request_stream(config, flow);
+		return request_stream(config, request, flow);
 	stream = flow ? stream_find(flow->stream, flow->id) : NULL;
 	if (!stream)
 		return REASON_NO_MASTER;

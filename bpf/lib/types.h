@@ -322,7 +322,7 @@ struct transition {
 	__u8 raw; /* 255: the byte itself is its value; 0: as a digit */
 	__u8 stop;
 	__u8 argument;
-};
+} __attribute__((aligned(8))); /* read as one word */
 
 enum unmatched {
 	UNMATCHED_JUDGE = 0, /* user space decides about the connection from here on */
@@ -517,7 +517,7 @@ enum request_op {
 	REQUEST_PORT_TAKE, /* an assignment uses this protocol and destination port */
 	REQUEST_PORT_GIVE,
 	REQUEST_JUDGE, /* user space decides about this connection from here on */
-	REQUEST_STREAM, /* a control connection of layout 1 gets an entry in the table of streams */
+	REQUEST_STREAM, /* a control connection of layout 1 gets an entry in the table of streams; id, slot: an expectation of it */
 };
 
 /*

@@ -46,7 +46,7 @@ import {
 import { Hold } from './hold.js';
 import { machineBytes } from './machine.js';
 import { writeInterfaces, type InterfaceEntry } from './interfaceTable.js';
-import { finishMigration, migrateStreams } from './migrate.js';
+import { beginMigration, finishMigration, migrateCounters, migrateExpectations, migrateStreams } from './migrate.js';
 import { detachInterface, detachSide, isDead, layoutTrouble, pinnedInterfaces, removeState } from './pinnedState.js';
 import { linkPin, pinDirectory } from './pins.js';
 import { Requests } from './requests.js';
@@ -115,16 +115,19 @@ export class Datapath {
     this.directory = directory;
     this.#lock = lock;
     this.adopted = existsSync(`${directory}/maps/config`);
+    const counters = beginMigration(directory);
     this.#object = new BpfObject({ file: OBJECT, pins: directory, namespace, maxEntries: maxEntries(sizes) });
     this.kept = this.#object.kept;
     this.tables = new Tables((name) => this.#object.map(name));
     this.#requests = new Requests(this.#object.program('relatd_request'));
     this.#config = this.#initialConfig();
     this.#writeConfig();
+    migrateCounters(counters, this.tables);
     migrateStreams(directory, this.tables, this.#requests);
     this.tables.map('programs').setProgram(numberKey(0), this.#object.program('relatd_main'));
     this.#sweepArm();
     migrateStreams(directory, this.tables, this.#requests);
+    migrateExpectations(directory, this.tables, this.#requests);
     finishMigration(directory);
   }
 

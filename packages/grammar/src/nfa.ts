@@ -316,6 +316,12 @@ export class Nfa {
       queue.push([groups, gap, state]);
       return state;
     };
+    // The second colon of `::`. The address may end behind it, but not behind a colon that only ends a group.
+    const gapFrom = (colon: number, groups: number): void => {
+      const open = this.#edge(colon, COLON, undefined, { step: { kind: 'ipv6-gap', field: name } });
+      this.#free(open, end);
+      this.#free(open, stateBefore(groups, true));
+    };
     const group = (groups: number, gap: boolean, state: number, begin: boolean): void => {
       // `groups` includes this one.
       if (groups > (gap ? 7 : 8)) return;
@@ -334,15 +340,13 @@ export class Nfa {
         if (!gap && groups <= 7) {
           // `1::`: the first colon puts the group away, the second makes the gap.
           const colon = this.#edge(at, COLON, undefined, { step: { kind: 'ipv6-group', field: name } });
-          const open = this.#edge(colon, COLON, stateBefore(groups, true), { step: { kind: 'ipv6-gap', field: name } });
-          this.#free(open, end);
+          gapFrom(colon, groups);
         }
       }
     };
     group(1, false, from, true);
     const colon = this.#edge(from, COLON, undefined, { step: { kind: 'ipv6-begin', field: name } });
-    const open = this.#edge(colon, COLON, stateBefore(0, true), { step: { kind: 'ipv6-gap', field: name } });
-    this.#free(open, end);
+    gapFrom(colon, 0);
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const [groups, gap, state] = next;
       group(groups + 1, gap, state, false);
