@@ -358,8 +358,8 @@ export class Datapath {
     const deliver = (bytes: number): void => {
       delivering = true;
       try {
-        for (const { offset } of records(buffer, bytes)) {
-          if (view.getUint8(offset) === EventType.sample) sink.sample(sampleAt(view, offset));
+        for (const { offset, length } of records(buffer, bytes)) {
+          if (view.getUint8(offset) === EventType.sample) sink.sample(sampleAt(view, offset, length));
           else sink.event(readEvent(view, offset));
         }
       } finally {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { SAMPLE_AT, readTuple, type SampleRecord } from './generated/layout.js';
 
-/** A sample out of the ring. Its record ends with the bytes that there are; `data` is a view of them. */
-export function sampleAt(view: DataView, at: number): SampleRecord {
+/**
+ * A sample out of the ring; `bytes` is its record's length. `data` is a view of what is there: a record of layout 1 says the length
+ * of its payload and has the beginning.
+ */
+export function sampleAt(view: DataView, at: number, bytes: number): SampleRecord {
   const length = view.getUint32(at + SAMPLE_AT.length, true);
   const start = view.byteOffset + at + SAMPLE_AT.data;
   return {
@@ -16,6 +19,6 @@ export function sampleAt(view: DataView, at: number): SampleRecord {
     seq: view.getUint32(at + SAMPLE_AT.seq, true),
     tcpFlags: view.getUint32(at + SAMPLE_AT.tcpFlags, true),
     tuple: readTuple(view, at + SAMPLE_AT.tuple),
-    data: new Uint8Array(view.buffer, start, length),
+    data: new Uint8Array(view.buffer, start, Math.min(length, bytes - SAMPLE_AT.data)),
   };
 }

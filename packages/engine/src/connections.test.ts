@@ -13,7 +13,6 @@ import {
   type FlowEntry,
   type FlowRecord,
   type RequestRecord,
-  type SampleRecord,
   type StreamRecord,
   type TupleRecord,
 } from '@relatd/datapath';

@@ -28,7 +28,7 @@ export function loadHelpers(config: Config, datapath: Datapath, flows: readonly 
     const number = datapath.loadMachine(compiled.machine, inUse);
     inUse.add(number);
     numbers.set(name, number);
-    if (!found.has(name)) found.set(name, definedHelper(definition, compiled.machine));
+    if (!found.has(name)) found.set(name, definedHelper(name, compiled.machine));
   }
   return { helpers: found, numbers };
 }

@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Interpreter, type HelperDefinition, type Machine, type MachineFact } from '@relatd/grammar';
+import { Interpreter, type Machine, type MachineFact } from '@relatd/grammar';
 import type { Direction, Fact, Helper, Parser, ParserOptions } from './helper.js';
 
 /** A helper that has no parser of its own: its definition is walked here as in the datapath. */
-export function definedHelper(definition: HelperDefinition, machine: Machine): Helper {
-  const { name, protocol, port, perMaster, expectation } = definition;
-  return {
-    name,
-    protocol,
-    defaultPorts: [port],
-    defaults: { perMaster, expectationSeconds: expectation / 1000 },
-    create: (options) => new DefinedParser(machine, options),
-  };
+export function definedHelper(name: string, machine: Machine): Helper {
+  return { name, create: (options) => new DefinedParser(machine, options) };
 }
 
 class DefinedParser implements Parser {

@@ -111,14 +111,8 @@ export interface ParserOptions {
   readonly adopted?: boolean;
 }
 
-/** A protocol. */
+/** A protocol's parser. What else is known of a helper (transport, port, limits) stands in its definition. */
 export interface Helper {
   readonly name: string;
-  /** Of the control connection. What `feed` takes depends on it: pieces of a stream, or datagrams. */
-  readonly protocol: Protocol;
-  /** Where servers usually listen. Nothing is assigned by it. */
-  readonly defaultPorts: readonly number[];
-  /** Live expectations per control connection, and seconds that each lives. */
-  readonly defaults: { readonly perMaster: number; readonly expectationSeconds: number };
   create(options?: ParserOptions): Parser;
 }

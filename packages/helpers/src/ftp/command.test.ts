@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { isTransfer, isVerb, readCommand } from './command.js';
-import { shown, TEXT_LIMIT } from './text.js';
+import { shown, TEXT_LIMIT } from '../text.js';
 
 describe('readCommand', () => {
   it.each([

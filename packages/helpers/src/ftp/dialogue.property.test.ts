@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import type { Fact } from '../helper.js';
 import { Dialogue } from './dialogue.js';
 import { LINE_LIMIT, LineReader, type Line } from './line.js';
-import { dialogue, facts, segments, type Segment } from './script.js';
+import { dialogue, facts, segments, type Segment } from '../script.js';
 
 const directory = join(import.meta.dirname, 'captures');
 const recordings = readdirSync(directory)

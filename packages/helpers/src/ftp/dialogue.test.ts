@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ftp } from './index.js';
 import { LINE_LIMIT } from './line.js';
 import { PENDING_LIMIT } from './pending.js';
-import { dialogue, facts, summaries, unescaped } from './script.js';
+import { dialogue, facts, summaries, unescaped } from '../script.js';
 
 const GREETING = ['S: 220 ready'];
 const LOGIN = [...GREETING, 'C: USER alice', 'S: 331 password', 'C: PASS secret', 'S: 230 welcome'];

@@ -6,7 +6,7 @@ import { isTransfer, isVerb, readCommand } from './command.js';
 import { LineReader, type Line } from './line.js';
 import { PendingCommands, type PendingCommand } from './pending.js';
 import { ReplyReader } from './reply.js';
-import { shown } from './text.js';
+import { shown } from '../text.js';
 
 /**
  * `greeting`: the server has to speak first. `opening`: the client's first line is to come. `session`: both sides speak FTP.

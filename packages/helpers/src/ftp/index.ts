@@ -5,8 +5,5 @@ import { Dialogue } from './dialogue.js';
 /** FTP: RFC 959, 1123 (4.1), 2228, 2428, 4217. One live announcement and 300 s, as netfilter has it. */
 export const ftp = {
   name: 'ftp',
-  protocol: 'tcp',
-  defaultPorts: [21],
-  defaults: { perMaster: 1, expectationSeconds: 300 },
   create: (options?: ParserOptions): Parser => new Dialogue(options),
 } as const satisfies Helper;

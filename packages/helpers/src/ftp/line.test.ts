@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { LINE_LIMIT, LineReader, SUBNEGOTIATION_LIMIT, type Line } from './line.js';
-import { unescaped } from './script.js';
+import { unescaped } from '../script.js';
 
 function read(reader: LineReader, ...chunks: Uint8Array[]): Line[] {
   const lines: Line[] = [];

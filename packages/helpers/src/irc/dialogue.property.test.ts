@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { dialogue, facts, segments, unescaped, type Segment } from '../ftp/script.js';
+import { dialogue, facts, segments, unescaped, type Segment } from '../script.js';
 import type { Fact } from '../helper.js';
 import { LineCutter } from '../lineCutter.js';
 import { LINE_LIMIT } from './dialogue.js';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import { dialogue, facts, segments, summaries, unescaped } from '../ftp/script.js';
+import { dialogue, facts, segments, summaries, unescaped } from '../script.js';
 import { LINE_LIMIT } from './dialogue.js';
 import { irc } from './index.js';
 

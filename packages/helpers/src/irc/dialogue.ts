@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { shown } from '../ftp/text.js';
+import { shown } from '../text.js';
 import type { AbandonReason, Direction, Fact, Parser, ParserOptions, Resumption } from '../helper.js';
 import { LineCutter, type TextLine } from '../lineCutter.js';
 import { hasPrefix, mayBegin, readMessage } from './message.js';

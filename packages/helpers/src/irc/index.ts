@@ -9,8 +9,5 @@ import { Dialogue } from './dialogue.js';
  */
 export const irc = {
   name: 'irc',
-  protocol: 'tcp',
-  defaultPorts: [6667],
-  defaults: { perMaster: 8, expectationSeconds: 300 },
   create: (options?: ParserOptions): Parser => new Dialogue(options),
 } as const satisfies Helper;

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { segments, summaries } from '../ftp/script.js';
+import { segments, summaries } from '../script.js';
 import { tftp } from './index.js';
 
 const directory = join(import.meta.dirname, 'captures');

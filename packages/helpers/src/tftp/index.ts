@@ -9,8 +9,5 @@ import { Requests } from './requests.js';
  */
 export const tftp = {
   name: 'tftp',
-  protocol: 'udp',
-  defaultPorts: [69],
-  defaults: { perMaster: 1, expectationSeconds: 30 },
   create: (options?: ParserOptions): Parser => new Requests(options),
 } as const satisfies Helper;

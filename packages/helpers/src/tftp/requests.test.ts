@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { summary, unescaped } from '../ftp/script.js';
+import { summary, unescaped } from '../script.js';
 import { tftp } from './index.js';
 import { REQUEST_LIMIT } from './request.js';
 

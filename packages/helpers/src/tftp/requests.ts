@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { shown } from '../ftp/text.js';
+import { shown } from '../text.js';
 import type { Direction, Fact, Parser, ParserOptions } from '../helper.js';
 import { fieldText, readRequest } from './request.js';
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the tests share: dialogues as text, in the format of captures/README.md.
 import { formatAddress, type FlowDetail } from '@relatd/model';
-import type { Direction, Fact, Parser } from '../helper.js';
-import { ftp } from './index.js';
+import type { Direction, Fact, Parser } from './helper.js';
+import { ftp } from './ftp/index.js';
 
 /** One TCP segment of a dialogue. */
 export interface Segment {
