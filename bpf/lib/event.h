@@ -14,13 +14,21 @@ struct {
 
 #define SAMPLES 64 /* of one packet: 64 KiB */
 
-/* The reader drains by a timer; it is woken early only when the ring fills up. */
+/*
+ * The reader drains by a timer. It is woken early each time the ring has filled by that much: more often would cost an
+ * interrupt per event, and if two CPUs pass the mark together and neither sees it, the timer comes soon.
+ */
 #define EVENTS_WAKE (64 << 10)
+#define EVENTS_HEADER 16 /* of a record, with what aligns it */
 
-static __always_inline __u64 event_wakeup(void)
+/* How a record is submitted of which `ahead` bytes are not in the ring yet. */
+static __always_inline __u64 event_wakeup(__u32 size, __u32 ahead)
 {
-	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= EVENTS_WAKE ? BPF_RB_FORCE_WAKEUP :
-									      BPF_RB_NO_WAKEUP;
+	__u64 filled = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) + ahead;
+
+	if (filled < EVENTS_WAKE || (filled & (EVENTS_WAKE - 1)) > size + EVENTS_HEADER)
+		return BPF_RB_NO_WAKEUP;
+	return BPF_RB_FORCE_WAKEUP;
 }
 
 static __always_inline struct event *event_begin(enum event_type type, enum reason reason)
@@ -45,7 +53,7 @@ static __always_inline struct event *event_begin(enum event_type type, enum reas
 
 static __always_inline void event_end(struct event *event)
 {
-	bpf_ringbuf_submit(event, event_wakeup());
+	bpf_ringbuf_submit(event, event_wakeup(sizeof(*event), 0));
 }
 
 /* The key turned so that its source is who opened the connection. */
@@ -147,7 +155,7 @@ struct sample_walk {
 
 static long sample_step(__u32 index, struct sample_walk *walk)
 {
-	__u32 zero = 0, length = walk->left, at;
+	__u32 zero = 0, length = walk->left, at, size;
 	struct sample *sample = bpf_map_lookup_elem(&sample_scratch, &zero);
 
 	if (!sample || !length)
@@ -160,13 +168,14 @@ static long sample_step(__u32 index, struct sample_walk *walk)
 	walk->seq += length;
 	walk->offset += length;
 	sample->length = length;
+	size = offsetof(struct sample, data) + length;
 	/* 6.1 learns no lower bound from a comparison with zero. */
 	opaque(length);
 	length = ((length - 1) & (LIMIT_SAMPLE_BYTES - 1)) + 1;
 	if (bpf_skb_load_bytes(walk->skb, at, sample->data, length))
 		return 1;
 	if (bpf_ringbuf_output(&events, sample, offsetof(struct sample, data) + length,
-			       event_wakeup()))
+			       event_wakeup(size, size)))
 		count(REASON_SAMPLE_LOST);
 	return 0;
 }

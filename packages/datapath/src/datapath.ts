@@ -12,7 +12,7 @@ import {
   isNativeError,
   lockDirectory,
   mountBpffs,
-  records,
+  recordHeader,
   removePins,
   type KeptMap,
   type Lock,
@@ -23,13 +23,11 @@ import { SIDES, attachedSides, hasOurs } from './chain.js';
 import {
   ASSIGNMENT_NAME_SIZE,
   CONFIG_SIZE,
-  EventType,
   GUARD_SIZE,
   MACHINE_AT,
   POLICY_SIZE,
   Limit,
   RequestOp,
-  readEvent,
   writeAssignmentName,
   writeConfig,
   writeGuard,
@@ -37,11 +35,9 @@ import {
   zeroAssignmentName,
   zeroConfig,
   type ConfigRecord,
-  type EventRecord,
   type GuardRecord,
   type PolicyRecord,
   type RequestRecord,
-  type SampleRecord,
 } from './generated/layout.js';
 import { Hold } from './hold.js';
 import { machineBytes } from './machine.js';
@@ -49,8 +45,8 @@ import { writeInterfaces, type InterfaceEntry } from './interfaceTable.js';
 import { beginMigration, finishMigration, migrateCounters, migrateExpectations, migrateStreams } from './migrate.js';
 import { detachInterface, detachSide, isDead, layoutTrouble, pinnedInterfaces, removeState } from './pinnedState.js';
 import { linkPin, pinDirectory } from './pins.js';
-import { Requests } from './requests.js';
-import { sampleAt } from './sample.js';
+import { Requests, type RequestAnswer } from './requests.js';
+import { RingRecord, recordMemory } from './ringRecord.js';
 import { Tables, numberKey, viewOf, type AssignmentName } from './tables.js';
 
 /** How many entries each table can take. */
@@ -81,11 +77,8 @@ export interface AttachSettings {
   readonly egress: 'first' | 'last';
 }
 
-/** Who gets events and samples. */
-export interface EventSink {
-  event(event: EventRecord): void;
-  sample(sample: SampleRecord): void;
-}
+/** Who gets events and samples, in the order in which they happened. */
+export type RecordSink = (record: RingRecord) => void;
 
 const OBJECT = fileURLToPath(import.meta.resolve('@relatd/bpf/dist/relatd.bpf.o'));
 /** The largest power of two that is not larger. */
@@ -251,7 +244,7 @@ export class Datapath {
   }
 
   /** Serves requests; see struct request in bpf/lib/types.h. */
-  request(requests: readonly RequestRecord[]): RequestRecord[] {
+  request(requests: readonly RequestRecord[]): RequestAnswer[] {
     return requests.length === 0 ? [] : this.#requests.run(requests);
   }
 
@@ -351,16 +344,20 @@ export class Datapath {
   }
 
   /** Begins to read events; the returned function reads what is there at once. The sink must not throw. */
-  readEvents(sink: EventSink): () => void {
+  readEvents(sink: RecordSink): () => void {
     const buffer = new ArrayBuffer(1 << 20);
-    const view = new DataView(buffer);
+    const memory = recordMemory(buffer);
+    const record = new RingRecord(memory);
     let delivering = false;
     const deliver = (bytes: number): void => {
       delivering = true;
       try {
-        for (const { offset, length } of records(buffer, bytes)) {
-          if (view.getUint8(offset) === EventType.sample) sink.sample(sampleAt(view, offset, length));
-          else sink.event(readEvent(view, offset));
+        for (let at = 0; at + recordHeader <= bytes;) {
+          const length = memory.view.getUint32(at, true);
+          if (length < recordHeader) return;
+          record.place(memory, at + recordHeader, length - recordHeader);
+          sink(record);
+          at = (at + length + 7) & ~7;
         }
       } finally {
         delivering = false;

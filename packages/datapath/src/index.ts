@@ -3,13 +3,14 @@
 /** The typed face of the addon and of the BPF object: nothing else touches them. */
 export { assertFits, type PortAssignments } from './assignmentBanks.js';
 export { attachedMode, chainPrograms, type HookProgram } from './chain.js';
-export { Datapath, type AttachSettings, type EventSink, type Settings, type Sizes } from './datapath.js';
+export { Datapath, type AttachSettings, type RecordSink, type Settings, type Sizes } from './datapath.js';
 export { readHeldFrame, TCP_FLAG, type TcpFrame } from './frame.js';
 export type { InterfaceEntry } from './interfaceTable.js';
 export { machineBytes } from './machine.js';
 export { LayoutError } from './pinnedState.js';
 export { pinDirectory } from './pins.js';
-export { requestOf } from './requests.js';
+export { requestOf, type RequestAnswer } from './requests.js';
+export { RingRecord, recordMemory, type RecordMemory } from './ringRecord.js';
 export { inSlices } from './slices.js';
 export { Tables, type AssignmentName, type FlowEntry, type TableFill } from './tables.js';
 export { reverseTuple, sortTuple, tupleBytes, tupleId, tupleOf } from './tuple.js';

@@ -52,7 +52,17 @@ export function tupleId(tuple: TupleRecord): string {
   return scratch.toString('latin1');
 }
 
+const NO_TUPLE = zeroTuple();
+
 /** A tuple from parts; address bytes in the mapped form. */
 export function tupleOf(parts: Partial<TupleRecord>): TupleRecord {
-  return { ...zeroTuple(), ...parts };
+  return {
+    source: parts.source ?? NO_TUPLE.source,
+    destination: parts.destination ?? NO_TUPLE.destination,
+    sourcePort: parts.sourcePort ?? 0,
+    destinationPort: parts.destinationPort ?? 0,
+    protocol: parts.protocol ?? 0,
+    family: parts.family ?? 0,
+    zone: parts.zone ?? 0,
+  };
 }

@@ -276,6 +276,22 @@ describe('a retransmission', () => {
     expect(talk.log).toContain('trust rewritten');
   });
 
+  it('in part, which the datapath leaves to us, of what it has decided itself: other bytes count as well', () => {
+    const talk = new Talk({ find: () => ({ id: 9n, slot: 3 }) });
+    const decided = { decided: true, frame: null };
+    talk.say('reply', '220 hi\r\n', decided).say('original', 'USER alice\r\n', decided);
+    talk.say('reply', '230 in\r\n', decided);
+    const seq = talk.next.original;
+    talk.say('original', PORT, decided);
+    expect(talk.log).toEqual([]);
+    talk.at('original', seq + 5, PORT.slice(5));
+    expect(talk.connection.distrusted).toBeNull();
+    talk.log.length = 0;
+    talk.at('original', seq + 5, PORT.slice(5).replace('200,10', '200,11'));
+    expect(talk.connection.distrusted).toBe('rewritten');
+    expect(talk.log.slice(0, 2)).toEqual(['unexpect 9/3 rewritten', 'trust rewritten']);
+  });
+
   it('with other bytes elsewhere is none of our business', () => {
     const talk = new Talk().login();
     talk.client(PORT).at('original', talk.next.original, 'LIST\r\n').at('original', talk.next.original, 'NLST\r\n');

@@ -9,7 +9,6 @@ import {
   reverseTuple,
   sortTuple,
   tupleId,
-  type EventRecord,
   type FlowEntry,
   type FlowRecord,
   type RequestRecord,
@@ -57,6 +56,7 @@ class World {
     },
     assignment: (id) => (id === 3 ? this.assignment : null),
     helper: () => this.helper,
+    read: () => undefined,
     refused: ({ reason }) => this.refused.push(reason),
     failed: (error) => this.faults.push(error),
   });
@@ -105,7 +105,7 @@ class World {
 
   began({ key, flow }: FlowEntry): void {
     const tuple = flow.flags & FlowFlag.openerIsSecond ? reverseTuple(key) : key;
-    this.connections.began({ tuple, flow: structuredClone(flow) } as EventRecord);
+    this.connections.began({ tuple, flow: structuredClone(flow) });
   }
 
   /** Held frames of the connection, in one batch: from the client where `seq` is below 5000. */

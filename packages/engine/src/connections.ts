@@ -42,6 +42,8 @@ export interface ConnectionsContext {
   /** The assignment of a number; null when it is no longer configured. */
   assignment(id: number): Assignment | null;
   helper(name: string): Helper | null;
+  /** Brings what is kept of a connection here, before anything else of it is looked at. */
+  read(id: bigint): void;
   /** An announcement was turned down. */
   refused(refusal: Refusal): void;
   /** A fault of ours: what it concerns goes on unparsed. */
@@ -135,7 +137,7 @@ export class Connections {
    * A control connection began. Its event tells where its streams begin: what has gone on meanwhile comes as samples, even if
    * nobody was here then, and what does not come is seen as a gap.
    */
-  began(event: EventRecord): void {
+  began(event: Pick<EventRecord, 'tuple' | 'flow'>): void {
     this.#adopt({ key: sortTuple(event.tuple).key, flow: event.flow }, true, emptyOutcome());
   }
 
@@ -183,11 +185,18 @@ export class Connections {
 
   /** The connections and expectations known now, to be compared with tables that are read later. */
   known(): { connections: bigint[]; boxes: bigint[] } {
+    this.#readAll();
     return { connections: [...this.#byId.keys()], boxes: [...this.#boxes.keys()] };
+  }
+
+  /** An expectation that is gone may have become a flow, of which nobody has asked yet. */
+  #readAll(): void {
+    for (const id of [...this.#byId.keys()]) this.#context.read(id);
   }
 
   /** Forgets those of `known` that the tables no longer have: the event of their end may have been lost. */
   prune(known: ReturnType<Connections['known']>, flows: ReadonlySet<bigint>, expectations: ReadonlySet<bigint>): void {
+    this.#readAll();
     for (const id of known.connections) {
       const connection = flows.has(id) ? undefined : this.#byId.get(id);
       // A table is not read at one instant: ask again before giving up a connection that lives.
@@ -204,6 +213,7 @@ export class Connections {
     for (const entry of await tables.flows()) {
       const { flow } = entry;
       if (flow.kind !== FlowKind.control || flow.ended !== 0) continue;
+      this.#context.read(flow.id);
       const known = this.#byId.get(flow.id);
       const stream = tables.stream(flow);
       const outcome = emptyOutcome();
@@ -250,7 +260,9 @@ export class Connections {
     const { key, swapped } = sortTuple(tuple);
     const directionIn = (one: ControlConnection): DirectionName =>
       one.openerIsSecond === swapped ? 'original' : 'reply';
-    const known = this.#byTuple.get(tupleId(key));
+    const id = tupleId(key);
+    let known = this.#byTuple.get(id);
+    if (known !== undefined) this.#context.read(known.id);
     if (known?.distrusted === null) {
       const direction = directionIn(known);
       if (known.next(direction) === seq) return { connection: known, direction };
@@ -258,6 +270,10 @@ export class Connections {
     // Anything but the next byte: see what the datapath has.
     const { tables } = this.#context.datapath;
     const entry = tables.flow(key);
+    if (entry !== null && entry.flow.id !== known?.id) {
+      this.#context.read(entry.flow.id);
+      known = this.#byTuple.get(id);
+    }
     if (known !== undefined) {
       const direction = directionIn(known);
       if (entry?.flow.id === known.id) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Assignment, Config } from '@relatd/config';
-import { Datapath, HoldPolicy, assertFits, checkSystem, type EventRecord, type Namespace } from '@relatd/datapath';
+import { Datapath, HoldPolicy, assertFits, checkSystem, type Namespace, type RingRecord } from '@relatd/datapath';
 import { helpers, type Helper } from '@relatd/helpers';
 import {
   REASONS,
@@ -14,12 +14,13 @@ import {
   type Status,
 } from '@relatd/model';
 import { AssignmentIds, assertGuardsFit, guardRecords, policyRecord, portAssignments } from './assignments.js';
+import { Backlog } from './backlog.js';
 import { laterChanges, readConfig, sameConfig, tableSizes } from './configuration.js';
 import { Connections } from './connections.js';
 import { expectationsOf, flowsOf, type Names } from './convert.js';
 import { Details } from './details.js';
 import { EventHub } from './eventHub.js';
-import { EventTranslator } from './eventTranslator.js';
+import { EventTranslator, kindOf } from './eventTranslator.js';
 import { explained } from './failure.js';
 import { InterfaceKeeper } from './interfaceKeeper.js';
 import { loadHelpers } from './helpers.js';
@@ -52,7 +53,11 @@ const HOUSEKEEPING_MS = 1000;
 /** How many rounds of housekeeping pass between two looks through the tables. */
 const PRUNE_ROUNDS = 60;
 
+/** A flow that is over stays for idle.closed, and until the sweep comes by (bpf/lib/sweep.h). */
+const SWEEP_MS = 5000;
+
 const GIVEN_BACK = REASONS.indexOf('given-back');
+const DECIDED = REASONS.indexOf('decided');
 
 const nanoseconds = (milliseconds: number): bigint => BigInt(milliseconds) * 1_000_000n;
 
@@ -62,6 +67,7 @@ export class Daemon implements EngineView {
   readonly #namespace: Namespace;
   readonly #datapath: Datapath;
   readonly #connections: Connections;
+  readonly #backlog: Backlog;
   readonly #interfaces: InterfaceKeeper;
   readonly #hub: EventHub;
   readonly #statistics = new Statistics();
@@ -92,8 +98,16 @@ export class Daemon implements EngineView {
     this.#hub = new EventHub(failed);
     this.#datapath = Datapath.open(namespace, tableSizes(config), options.discardState ?? false);
     this.#ids = new AssignmentIds((id) => this.#datapath.tables.assignmentName(id));
+    this.#backlog = new Backlog((record) => {
+      this.#guarded(() => {
+        this.#follow(record);
+      });
+    });
     this.#connections = new Connections({
       datapath: this.#datapath,
+      read: (id) => {
+        this.#backlog.read(id);
+      },
       assignment: (id) => this.#byId.get(id) ?? null,
       helper: (name) => this.#helpers.get(name) ?? null,
       refused: (refusal) => {
@@ -105,6 +119,9 @@ export class Daemon implements EngineView {
     this.#interfaces = new InterfaceKeeper(namespace, this.#datapath, options.logger);
     this.#details = new Details(
       (flow) => this.#connections.byId(flow)?.box,
+      (connection) => {
+        this.#backlog.read(connection);
+      },
       (assignment) => this.#byId.get(assignment)?.detail ?? 'full',
     );
     this.#names = {
@@ -160,17 +177,11 @@ export class Daemon implements EngineView {
     await this.#apply(this.#config);
     this.#interfaces.requireAll(this.#config);
     // Not before assignments are known: what happened while no daemon ran is in there.
-    this.#drainEvents = this.#datapath.readEvents({
-      event: (record) => {
-        this.#guarded(() => {
-          this.#event(record);
-        });
-      },
-      sample: (record) => {
-        this.#guarded(() => {
-          this.#connections.sample(record);
-        });
-      },
+    this.#drainEvents = this.#datapath.readEvents((record) => {
+      this.#guarded(() => {
+        if (record.isSample) this.#sampled(record);
+        else this.#happened(record);
+      });
     });
     this.#drainEvents();
     this.#hold();
@@ -225,6 +236,7 @@ export class Daemon implements EngineView {
   async #housekeep(): Promise<void> {
     if (this.#datapath.holdDevice === null) this.#hold();
     this.#connections.catchUp();
+    this.#backlog.forget(this.#config.idle.closed + SWEEP_MS);
     for (const event of this.#translator.due()) this.#emit(event);
     for (const { item, count } of this.#faults.due())
       this.#options.logger.warn(`${String(count)} more times: ${item.split('\n', 1)[0] ?? ''}`);
@@ -240,8 +252,10 @@ export class Daemon implements EngineView {
     this.#drainEvents();
     const known = this.#connections.known();
     const details = this.#details.known();
+    const waiting = this.#backlog.known();
     const { tables } = this.#datapath;
     const [flows, expectations] = await Promise.all([tables.flowIds(), tables.expectationIds()]);
+    this.#backlog.prune(waiting, flows);
     this.#connections.prune(known, flows, expectations);
     this.#details.prune(details, flows);
   }
@@ -286,12 +300,75 @@ export class Daemon implements EngineView {
     });
   }
 
-  #event(record: EventRecord): void {
-    const { flow, expect, reason } = record;
-    const kind = this.#translator.kind(record);
+  /** What a sample says is of interest only to people, if the tables have decided about it: it waits until they ask. */
+  #sampled(record: RingRecord): void {
+    const id = record.sampledFlow;
+    if (record.reason === DECIDED && (this.#backlog.has(id) || this.#connections.byId(id) !== undefined)) {
+      this.#backlog.keep(id, record);
+      return;
+    }
+    this.#backlog.read(id);
+    this.#follow(record);
+  }
+
+  /** Counted and told at once; what follows from it waits until somebody asks. */
+  #happened(record: RingRecord): void {
+    const kind = kindOf(record.type);
     switch (kind) {
       case 'controlNew':
-        this.#connections.began(record);
+        this.#statistics.began('control', this.#ids.name(record.flowAssignment).name);
+        this.#backlog.keep(record.flow, record);
+        break;
+      case 'controlEnd':
+        this.#keep(record.flow, record);
+        // Whoever has looked at it once does not keep it beyond its end.
+        if (this.#connections.byId(record.flow) !== undefined) this.#backlog.read(record.flow);
+        this.#backlog.ended(record.flow);
+        break;
+      case 'relatedNew':
+        this.#statistics.began('related', this.#ids.name(record.flowAssignment).name);
+        this.#keep(record.flowMaster, record);
+        this.#backlog.relatedBegan(record.flowMaster);
+        break;
+      case 'relatedEnd':
+        this.#backlog.relatedEnded(record.flowMaster);
+        break;
+      case 'expectationNew':
+        this.#statistics.began('expectation', this.#ids.name(record.expectAssignment).name);
+        this.#keep(record.expectMaster, record);
+        break;
+      case 'expectationExpired':
+        this.#keep(record.expectMaster, record);
+        break;
+      case 'trust':
+        this.#statistics.distrusted(this.#ids.name(record.flowAssignment).name, reasonOf(record.reason));
+        this.#backlog.read(record.flow);
+        this.#follow(record);
+        break;
+      default:
+        this.#follow(record);
+    }
+    // Refusals are told of by source, with those that were left out: they pass by there whether anybody listens or not.
+    if (this.#hub.listened || kind === 'expectationRefused') this.#emit(this.#translator.translate(record.event()));
+  }
+
+  /** Keeps a record, or follows it at once where nothing is kept of its connection. */
+  #keep(connection: bigint, record: RingRecord): void {
+    if (this.#backlog.has(connection)) this.#backlog.keep(connection, record);
+    else this.#follow(record);
+  }
+
+  /** What a record means for what is known of control connections and flows. In the order in which they happened. */
+  #follow(record: RingRecord): void {
+    if (record.isSample) {
+      this.#connections.sample(record.sample());
+      return;
+    }
+    const kind = kindOf(record.type);
+    const { flow, expect, reason, tuple } = record.event();
+    switch (kind) {
+      case 'controlNew':
+        this.#connections.began({ tuple, flow });
         break;
       case 'controlEnd':
         this.#details.remember(flow.id, this.#connections.byId(flow.id)?.box);
@@ -299,10 +376,9 @@ export class Daemon implements EngineView {
         break;
       case 'trust':
         this.#connections.distrusted(flow.id, reason);
-        this.#statistics.distrusted(this.#ids.name(flow.assignment).name, reasonOf(reason));
         break;
       case 'unattended':
-        this.#connections.attend(record.tuple);
+        this.#connections.attend(tuple);
         break;
       case 'relatedNew':
         this.#details.remember(flow.id, this.#connections.takeBox(flow.expectation));
@@ -316,12 +392,11 @@ export class Daemon implements EngineView {
         break;
       default:
     }
-    this.#emit(this.#translator.translate(record));
   }
 
   #emit(event: Event | null): void {
     if (event === null) return;
-    this.#statistics.emitted(event);
+    this.#statistics.told(event);
     this.#hub.emit(event);
   }
 
@@ -386,6 +461,9 @@ export class Daemon implements EngineView {
   async reload(): Promise<ReloadResult> {
     const { config, warnings } = await readConfig(this.#options.configPath);
     const before = this.#config;
+    // What was said before is judged as it was then.
+    this.#drainEvents();
+    this.#backlog.readAll();
     await this.#apply(config);
     this.#warnings = warnings;
     const missing = this.#interfaces.missing.map((name) => `interface ${name} is not there yet`);

@@ -7,12 +7,19 @@ import type { DetailBox } from './connection.js';
 /** What flows are for, as far as their assignments let it be shown. */
 export class Details {
   readonly #control: (flow: bigint) => DetailBox | undefined;
+  readonly #read: (connection: bigint) => void;
   readonly #level: (assignment: number) => Assignment['detail'];
   /** Of related flows, and of control connections that are over. */
   readonly #boxes = new Map<bigint, DetailBox>();
 
-  constructor(control: (flow: bigint) => DetailBox | undefined, level: (assignment: number) => Assignment['detail']) {
+  /** `read` makes known what is kept of a control connection. */
+  constructor(
+    control: (flow: bigint) => DetailBox | undefined,
+    read: (connection: bigint) => void,
+    level: (assignment: number) => Assignment['detail'],
+  ) {
     this.#control = control;
+    this.#read = read;
     this.#level = level;
   }
 
@@ -20,11 +27,13 @@ export class Details {
     if (box !== undefined) this.#boxes.set(flow, box);
   }
 
-  of({ id, kind, assignment }: FlowRecord): FlowDetail | null {
+  of({ id, kind, master, assignment }: FlowRecord): FlowDetail | null {
     const level = this.#level(assignment);
+    if (level === 'none') return null;
+    this.#read(kind === FlowKind.control ? id : master);
     const box = (kind === FlowKind.control ? this.#control(id) : undefined) ?? this.#boxes.get(id);
     const detail = box?.detail ?? null;
-    if (detail === null || level === 'none') return null;
+    if (detail === null) return null;
     return level === 'full' ? { ...detail } : { command: detail.command ?? null };
   }
 

@@ -10,6 +10,11 @@ export class EventHub {
     this.#failed = failed;
   }
 
+  /** Whether anybody listens. */
+  get listened(): boolean {
+    return this.#listeners.size > 0;
+  }
+
   /** Returns how to stop listening. */
   subscribe(listener: (event: Event) => void): () => void {
     this.#listeners.add(listener);

@@ -18,9 +18,11 @@ import type { Refusal } from './outcome.js';
 
 export type EventKind = keyof typeof EventType;
 
-const KINDS = new Map<number, EventKind>(
-  Object.entries(EventType).map(([name, number]) => [number, name as EventKind]),
-);
+const KINDS: EventKind[] = [];
+for (const [name, number] of Object.entries(EventType)) KINDS[number] = name as EventKind;
+
+/** What an event's number stands for. */
+export const kindOf = (type: number): EventKind | undefined => KINDS[type];
 
 /** Makes what people see of what the datapath and the control plane tell. */
 export class EventTranslator {
@@ -31,15 +33,11 @@ export class EventTranslator {
     this.#names = names;
   }
 
-  kind(record: EventRecord): EventKind | undefined {
-    return KINDS.get(record.type);
-  }
-
   /** Null: nothing that `monitor` shows. */
   translate(record: EventRecord): Event | null {
     const time = bootTimeToIso(record.time);
     const reason = reasonOf(record.reason);
-    switch (this.kind(record)) {
+    switch (kindOf(record.type)) {
       case 'controlNew':
       case 'controlEnd':
       case 'relatedNew':

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { RequestRecord } from '@relatd/datapath';
+import type { RequestAnswer, RequestRecord } from '@relatd/datapath';
 import type { Reason } from '@relatd/model';
 import type { ControlConnection } from './connection.js';
 import type { Verdict } from './policy.js';
@@ -7,7 +7,7 @@ import type { Verdict } from './policy.js';
 /** A request to the datapath and what to do with its answer. */
 export interface Pending {
   readonly request: RequestRecord;
-  readonly answered?: (answer: RequestRecord) => void;
+  readonly answered?: (answer: RequestAnswer) => void;
 }
 
 /** An announcement that was turned down. */

@@ -32,14 +32,16 @@ export class Statistics {
     add(this.#tally(assignment).distrusted, reason, 1);
   }
 
-  emitted(event: Event): void {
-    const assignment = event.flow?.assignment ?? event.expectation?.assignment;
-    if (typeof assignment !== 'string') return;
-    const tally = this.#tally(assignment);
-    if (event.type === 'control.new') tally.controlTotal++;
-    if (event.type === 'related.new') tally.relatedTotal++;
-    if (event.type === 'expectation.new') tally.expectationTotal++;
-    if (event.type === 'expectation.refused') add(tally.refused, event.reason, event.count);
+  /** A flow or an expectation of an assignment is new. */
+  began(what: 'control' | 'related' | 'expectation', assignment: string): void {
+    this.#tally(assignment)[`${what}Total`]++;
+  }
+
+  /** An event goes to whoever listens. Of refusals it stands for those that were left out as well. */
+  told(event: Event): void {
+    if (event.type !== 'expectation.refused') return;
+    const { assignment } = event.flow ?? event.expectation;
+    if (typeof assignment === 'string') add(this.#tally(assignment).refused, event.reason, event.count);
   }
 
   assignments(

@@ -2,8 +2,9 @@
 /*
  * A light FTP client.
  *
- *	ftpc sessions ADDRESS PORT WORKERS COUNT FILE USER PASSWORD
- *		COUNT sessions by WORKERS processes: log in, PASV, RETR FILE, QUIT. Prints the seconds and the failures.
+ *	ftpc sessions ADDRESS PORT WORKERS COUNT FILE USER PASSWORD [active]
+ *		COUNT sessions by WORKERS processes: log in, PASV (or PORT), RETR FILE, QUIT. Prints the seconds and the
+ *		failures.
  *	ftpc rtt ADDRESS PORT COUNT
  *		Prints round trips in ns, a line each: noop, pasv or port, and the time.
  *	ftpc bulk ADDRESS PORT COUNT BYTES
@@ -45,14 +46,21 @@ static double now_ns(void)
 	return time.tv_sec * 1e9 + time.tv_nsec;
 }
 
-static int dial(const struct sockaddr_in *to)
+static void patience(int fd)
 {
 	struct timeval limit = { .tv_sec = 5 };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	int one = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+static int dial(const struct sockaddr_in *to)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	patience(fd);
 	if (connect(fd, (struct sockaddr *)to, sizeof(*to))) {
 		close(fd);
 		return -1;
@@ -116,6 +124,48 @@ static const char *login(struct session *session, const char *user, const char *
 	return NULL;
 }
 
+/* A data connection that the server is to open: `*data` listens. What went wrong, or NULL. */
+static const char *announce(struct session *session, int *data)
+{
+	struct sockaddr_in own;
+	socklen_t size = sizeof(own);
+	unsigned char *ip = (unsigned char *)&own.sin_addr;
+	char command[64], line[512];
+	unsigned int port;
+
+	*data = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	patience(*data);
+	getsockname(session->control, (struct sockaddr *)&own, &size);
+	own.sin_port = 0;
+	if (bind(*data, (struct sockaddr *)&own, sizeof(own)) || listen(*data, 1))
+		return "listen";
+	getsockname(*data, (struct sockaddr *)&own, &size);
+	port = ntohs(own.sin_port);
+	snprintf(command, sizeof(command), "PORT %u,%u,%u,%u,%u,%u", ip[0], ip[1], ip[2], ip[3],
+		 port >> 8, port & 0xff);
+	return ask(session, command, line, sizeof(line)) == 200 ? NULL : "PORT";
+}
+
+static const char *retrieve_active(struct session *session, const char *file)
+{
+	char command[256], line[512];
+	int listener, data;
+	const char *wrong = announce(session, &listener);
+
+	snprintf(command, sizeof(command), "RETR %s", file);
+	if (!wrong && ask(session, command, line, sizeof(line)) != 150)
+		wrong = "RETR";
+	data = wrong ? -1 : accept(listener, NULL, NULL);
+	close(listener);
+	if (data < 0)
+		return wrong ? wrong : "data connection";
+	patience(data);
+	while (recv(data, piece, sizeof(piece), 0) > 0)
+		;
+	close(data);
+	return hear(session, line, sizeof(line)) == 226 ? NULL : "226";
+}
+
 /*
  * What went wrong, or NULL. `bytes` and `ns` are those behind the first `skip` bytes: while the reply on the control
  * connection was on its way, the server has filled the buffers.
@@ -157,14 +207,17 @@ static const char *retrieve(struct session *session, const char *file, double sk
 	return hear(session, line, sizeof(line)) == 226 ? NULL : "226";
 }
 
-static const char *whole_session(const char *file, const char *user, const char *password)
+static const char *whole_session(const char *file, const char *user, const char *password,
+				 bool active)
 {
 	struct session session = { .control = -1 };
 	const char *wrong = login(&session, user, password);
 	char line[512];
 	double bytes, ns;
 
-	if (!wrong)
+	if (!wrong && active)
+		wrong = retrieve_active(&session, file);
+	else if (!wrong)
 		wrong = retrieve(&session, file, 0, &bytes, &ns);
 	if (!wrong && ask(&session, "QUIT", line, sizeof(line)) != 221)
 		wrong = "QUIT";
@@ -178,7 +231,7 @@ struct shared {
 	int failed;
 };
 
-static int sessions(char **arguments)
+static int sessions(char **arguments, bool active)
 {
 	int workers = atoi(arguments[0]);
 	struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
@@ -193,7 +246,8 @@ static int sessions(char **arguments)
 		if (fork())
 			continue;
 		while (__sync_fetch_and_sub(&shared->left, 1) > 0) {
-			const char *wrong = whole_session(arguments[2], arguments[3], arguments[4]);
+			const char *wrong =
+				whole_session(arguments[2], arguments[3], arguments[4], active);
 
 			if (wrong) {
 				__sync_fetch_and_add(&shared->failed, 1);
@@ -278,8 +332,9 @@ int main(int argc, char **argv)
 		errx(2, "usage: ftpc sessions|rtt|bulk ADDRESS PORT ...");
 	server.sin_family = AF_INET;
 	server.sin_port = htons(strtoul(argv[3], NULL, 10));
-	if (!strcmp(argv[1], "sessions") && argc == 9)
-		return sessions(argv + 4);
+	if (!strcmp(argv[1], "sessions") &&
+	    (argc == 9 || (argc == 10 && !strcmp(argv[9], "active"))))
+		return sessions(argv + 4, argc == 10);
 	if (!strcmp(argv[1], "rtt") && argc == 5)
 		return round_trips(atoi(argv[4]));
 	if (!strcmp(argv[1], "bulk") && argc == 6)

@@ -7,15 +7,16 @@ import {
   RequestOp,
   requestOf,
   tupleOf,
-  type EventSink,
+  type RecordSink,
   type Namespace,
+  type RequestAnswer,
   type RequestRecord,
   type Sizes,
 } from '@relatd/datapath';
 import { BpfProgram } from '@relatd/native';
 import { atEnd } from './cleanup.js';
 import { FLAG, header } from './header.js';
-import { CONTROL_PORT, PER_MASTER, dataConnection, master, type Connection, type End } from './plan.js';
+import { CONTROL_PORT, PER_MASTER, dataConnection, dataPort, master, type Connection, type End } from './plan.js';
 import type { Ring } from './ring.js';
 
 const DAY = 86_400_000_000_000n;
@@ -29,7 +30,7 @@ export const SERVER_NEXT = 5001;
 /** Tables that have room for what the benchmarks load; the same in all that are compared. */
 export const ROOMY: Sizes = { flows: 262_144, controls: 131_072, expectations: 196_608, embryonic: 32_768 };
 
-const nobody: EventSink = { event: () => undefined, sample: () => undefined };
+const nobody: RecordSink = () => undefined;
 
 /** The interfaces on which a datapath sees clients and servers. */
 export interface Sides {
@@ -151,23 +152,21 @@ export class LoadedDatapath {
   }
 }
 
-/** Requests for expectations by the plan. */
+/** Requests for expectations by the plan, each from its control connection's tuple and a port, as the engine makes them. */
 export function expectRequests(first: number, count: number): RequestRecord[] {
-  return Array.from({ length: count }, (_, at) => {
-    const index = first + at;
-    const data = dataConnection(index);
-    return requestOf({
-      op: RequestOp.expect,
-      limit: PER_MASTER,
-      timeout: DAY,
-      master: tuple(master(Math.floor(index / PER_MASTER))),
-      tuple: tuple({ ...data, source: { ...data.source, port: 0 } }),
-    });
-  });
+  const requests: RequestRecord[] = [];
+  let owner = tuple(master(Math.floor(first / PER_MASTER)));
+  for (let index = first; index < first + count; index++) {
+    if (index % PER_MASTER === 0) owner = tuple(master(index / PER_MASTER));
+    const { source, destination, protocol, family } = owner;
+    const data = tupleOf({ source, destination, destinationPort: dataPort(index), protocol, family });
+    requests.push(requestOf({ op: RequestOp.expect, limit: PER_MASTER, timeout: DAY, master: owner, tuple: data }));
+  }
+  return requests;
 }
 
 /** Requests that take expectations away again, from the answers to those that made them. */
-export function removalRequests(answers: readonly RequestRecord[]): RequestRecord[] {
+export function removalRequests(answers: readonly RequestAnswer[]): RequestRecord[] {
   return answers.map(({ id, slot }) => requestOf({ op: RequestOp.unexpect, id, slot }));
 }
 

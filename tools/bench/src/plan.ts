@@ -36,9 +36,12 @@ export function dataConnection(index: number): Connection {
   const { source, destination } = master(Math.floor(index / PER_MASTER));
   return {
     source: { ...source, port: 1024 + ((index * 7919) % 64_512) },
-    destination: { ...destination, port: 1024 + ((index * 40_505) % 64_512) },
+    destination: { ...destination, port: dataPort(index) },
   };
 }
+
+/** The port of the data connection number `index`. */
+export const dataPort = (index: number): number => 1024 + ((index * 40_505) % 64_512);
 
 /** Connections that are nothing to relatd, as many as asked for; the same in every run. */
 export function strangers(count: number, seed = 1): Connection[] {

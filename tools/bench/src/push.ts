@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Namespace as LabNamespace } from '@relatd/lab';
-import { Namespace, type RequestRecord } from '@relatd/datapath';
+import { Namespace, type RequestAnswer, type RequestRecord } from '@relatd/datapath';
 import { BATCH, LoadedDatapath, expectRequests, removalRequests } from './loadedDatapath.js';
 import type { Scale } from './options.js';
 import { nativeTool } from './paths.js';
@@ -28,7 +28,7 @@ export async function push(scale: Scale): Promise<Section> {
     table.masters(ring, scale.pushMasters);
     const count = scale.pushMasters * PER_MASTER;
 
-    const pushAll = (send: (requests: readonly RequestRecord[]) => RequestRecord[]): number => {
+    const pushAll = (send: (requests: readonly RequestRecord[]) => RequestAnswer[]): number => {
       table.drain();
       const begin = performance.now();
       const answers = send(expectRequests(0, count));
