@@ -147,6 +147,20 @@ static __always_inline struct flow *flow_at(__u32 slot, __u64 tag)
 	return record ? flow_find(&record->key, tag) : NULL;
 }
 
+/*
+ * A FIN in order; returns whether both sides have sent one. Those of both may come at once on two CPUs: one of them has
+ * to see the other's, and none may undo the end. A compare-and-swap, whatever it compares, orders memory.
+ */
+static __always_inline bool flow_fin(struct flow *flow, __u32 direction)
+{
+	if (READ_ONCE(flow->state) != FLOW_CLOSED)
+		WRITE_ONCE(flow->state, FLOW_CLOSING);
+	__sync_val_compare_and_swap(&flow->ended, 0, 0);
+	WRITE_ONCE(flow->fin[direction & 1], 1);
+	__sync_val_compare_and_swap(&flow->ended, 0, 0);
+	return READ_ONCE(flow->fin[0]) && READ_ONCE(flow->fin[1]);
+}
+
 /* Bytes that came before those in front of them: see parked.h. */
 struct parked {
 	__u32 seq;

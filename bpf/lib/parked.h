@@ -29,7 +29,8 @@ __noinline int parked_keep(struct __sk_buff *skb, const struct packet *packet,
 	struct parked *fresh = bpf_map_lookup_elem(&parked_scratch, &zero);
 	struct parked *entry;
 
-	if (!fresh || !length || length > LIMIT_PARKED)
+	/* What urgent bytes mean is not for the tables to judge, in their turn either. */
+	if (!fresh || !length || length > LIMIT_PARKED || packet->tcp_flags & TCP_URG)
 		return 0;
 	entry = bpf_map_lookup_elem(&parked, &key);
 	if (!entry) {

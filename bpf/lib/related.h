@@ -113,11 +113,8 @@ static __always_inline void related_tcp(const struct packet *packet, struct flow
 	own->next = packet->end;
 	if (!(packet->tcp_flags & TCP_FIN))
 		return;
-	WRITE_ONCE(flow->fin[packet->direction & 1], 1);
-	if (flow->fin[0] && flow->fin[1])
+	if (flow_fin(flow, packet->direction))
 		related_end(&packet->key, flow, REASON_FIN);
-	else if (flow->state != FLOW_CLOSED)
-		flow->state = FLOW_CLOSING;
 }
 
 __noinline int related_packet(struct __sk_buff *skb, const struct packet *packet, struct flow *flow)

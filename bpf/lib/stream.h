@@ -55,11 +55,8 @@ static __always_inline void flow_touch(struct flow *flow, const struct packet *p
 /* A FIN in order. The flow ends when both sides have sent one. */
 static __always_inline void control_fin(const struct packet *packet, struct flow *flow)
 {
-	WRITE_ONCE(flow->fin[packet->direction & 1], 1);
-	if (flow->fin[0] && flow->fin[1])
+	if (flow_fin(flow, packet->direction))
 		control_end(&packet->key, flow, REASON_FIN);
-	else if (flow->state != FLOW_CLOSED)
-		flow->state = FLOW_CLOSING;
 }
 
 /* The packet goes on: its bytes, its FIN, its RST take effect. */
@@ -326,6 +323,14 @@ static __always_inline int control_out_of_order(struct __sk_buff *skb, const str
 	return PASS;
 }
 
+/* Whether a packet has any byte of the last announcement. There may be none: zero is a sequence number as well. */
+static __always_inline bool control_is_watched(const struct packet *packet,
+					       const struct stream_side *side)
+{
+	return side->watch_start != side->watch_end && seq_before(packet->seq, side->watch_end) &&
+	       seq_after(packet->end, side->watch_start);
+}
+
 enum compare {
 	COMPARE_SAME,
 	COMPARE_OTHER,
@@ -338,7 +343,7 @@ control_compare(struct __sk_buff *skb, const struct packet *packet, const struct
 {
 	__u64 hash = 0;
 
-	if (!seq_before(packet->seq, side->watch_end) || !seq_after(packet->end, side->watch_start))
+	if (!control_is_watched(packet, side))
 		return COMPARE_SAME;
 	if (!(side->flags & STREAM_WATCH_HASHED) ||
 	    !watch_hash(skb, packet, side->watch_start, side->watch_end, &hash))
@@ -365,7 +370,7 @@ static __always_inline int control_again(struct __sk_buff *skb, const struct pac
 	struct stream_side *side = &stream->side[packet->direction & 1];
 	__u32 next = flow->side[packet->direction & 1].next;
 
-	if (!seq_before(packet->seq, side->watch_end) || !seq_after(packet->end, side->watch_start))
+	if (!control_is_watched(packet, side))
 		return PASS;
 	/* A keep-alive (RFC 1122, 4.2.3.6): a byte of garbage at the place of the last one. */
 	if (packet->payload_length == 1 && next - packet->seq == 1)
@@ -457,8 +462,7 @@ __noinline int control_segment(struct __sk_buff *skb, const struct packet *packe
 		if (tables)
 			return control_again(skb, packet, flow, stream);
 		/* Seen before. An announcement is judged again: is it still the same? */
-		if (seq_before(packet->seq, side->watch_end) &&
-		    seq_after(packet->end, side->watch_start))
+		if (control_is_watched(packet, side))
 			return control_hold(skb, packet, flow, side);
 		return PASS;
 	}

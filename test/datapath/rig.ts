@@ -2,7 +2,16 @@
 import { fileURLToPath } from 'node:url';
 import { definitions } from '@relatd/helpers';
 import { Namespace as LabNamespace, addressBytes } from '@relatd/lab';
-import { BpfObject, EventRing, Namespace, records, skbField, type BpfMap, type TestResult } from '@relatd/native';
+import {
+  BpfObject,
+  EventRing,
+  Namespace,
+  records,
+  skbField,
+  type BpfMap,
+  type BpfProgram,
+  type TestResult,
+} from '@relatd/native';
 import {
   ASSIGNMENT_PORT_SIZE,
   ASSIGNMENT_SIZE,
@@ -240,6 +249,7 @@ export class Rig {
   readonly wires: Wires;
   readonly #object: BpfObject;
   readonly #maps = new Map<string, BpfMap>();
+  readonly #programs = new Map<string, BpfProgram>();
   readonly #ring: EventRing;
   readonly #batch = new ArrayBuffer(1 << 20);
   #config: ConfigRecord;
@@ -278,6 +288,7 @@ export class Rig {
   close(): void {
     this.#ring.close();
     for (const map of this.#maps.values()) map.close();
+    for (const program of this.#programs.values()) program.close();
     this.#object.close();
   }
 
@@ -285,6 +296,12 @@ export class Rig {
     const map = this.#maps.get(name) ?? this.#object.map(name);
     this.#maps.set(name, map);
     return map;
+  }
+
+  program(name: string): BpfProgram {
+    const program = this.#programs.get(name) ?? this.#object.program(name);
+    this.#programs.set(name, program);
+    return program;
   }
 
   /** Changes the configuration. */
@@ -380,7 +397,7 @@ export class Rig {
   /** Runs the program on a packet. */
   packet(bytes: Uint8Array, place: Place): Outcome {
     const { namespace } = this.wires;
-    return outcome(this.#object.program('relatd_main').testRun({ data: bytes, ctx: this.context(place), namespace }));
+    return outcome(this.program('relatd_main').testRun({ data: bytes, ctx: this.context(place), namespace }));
   }
 
   /** The struct __sk_buff of a packet at a place. */
@@ -402,11 +419,11 @@ export class Rig {
   /** A frame written back into the hold device. */
   holdReturn(bytes: Uint8Array): Outcome {
     const run = { data: bytes, ifindex: this.wires.ifindex.hold, cb: [Hook.hold], namespace: this.wires.namespace };
-    return outcome(this.#object.program('relatd_main').testRun(run));
+    return outcome(this.program('relatd_main').testRun(run));
   }
 
   requests(list: readonly Partial<RequestRecord>[]): RequestRecord[] {
-    const answer = this.#object.program('relatd_request').testRun({ data: requestBytes(list) });
+    const answer = this.program('relatd_request').testRun({ data: requestBytes(list) });
     if (answer.verdict !== 0) throw new Error(`requests refused: ${String(answer.verdict)}`);
     return list.map((_, at) => readRequest(viewOf(answer.data), Limit.requestHeader + at * REQUEST_SIZE));
   }
@@ -421,14 +438,14 @@ export class Rig {
   sweep(all = true): void {
     const data = new Uint8Array(16);
     for (let tick = 0; tick < (all ? 40 : 1); tick++) {
-      this.#object.program('relatd_sweep').testRun({ data, cb: [0] });
+      this.program('relatd_sweep').testRun({ data, cb: [0] });
     }
   }
 
   /** Starts the timer that sweeps by itself. */
   arm(): number {
     const run = { data: new Uint8Array(16), cb: [Limit.sweepArm] };
-    return this.#object.program('relatd_sweep').testRun(run).verdict;
+    return this.program('relatd_sweep').testRun(run).verdict;
   }
 
   totals(): TotalsRecord {
@@ -524,7 +541,16 @@ export class Rig {
   }
 
   samples(): SampleRecord[] {
-    return this.#drain().flatMap((view) => (view.getUint8(0) === EventType.sample ? [sampleAt(view, 0)] : []));
+    return this.#drain().flatMap((view) =>
+      view.getUint8(0) === EventType.sample ? [sampleAt(view, 0, view.byteLength)] : [],
+    );
+  }
+
+  /** Looks at each record since the last call, samples among them, where it lies: valid until the function returns. */
+  scan(each: (record: DataView) => void): void {
+    for (let bytes = this.#ring.drain(); bytes > 0; bytes = this.#ring.drain()) {
+      for (const { offset, length } of records(this.#batch, bytes)) each(new DataView(this.#batch, offset, length));
+    }
   }
 
   #drain(): DataView[] {
