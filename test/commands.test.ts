@@ -10,7 +10,7 @@ import type { Event, Expectation, Flow, Status } from '@relatd/model';
 import { Namespace, query } from '@relatd/native';
 import { describe, expect, it } from 'vitest';
 import { defaultConfig, eventually, Gateway, relatd, relatdScript, startGateway } from './support/gateway.js';
-import { alice, download, mustDownload, mustNotDownload, serve } from './support/session.js';
+import { alice, download, judgedListing, mustDownload, mustNotDownload, serve } from './support/session.js';
 import { useGateway } from './support/useGateway.js';
 
 /** What relatd has in a network namespace and in the bpffs. */
@@ -165,8 +165,15 @@ describe('stop, status and down', () => {
       hold: { unavailablePolicy: 'pass', unattended: 0 },
     });
     expect(running.hold.device).not.toBeNull();
-    expect(running.hold.held).toBe(running.hold.released);
-    expect(running.hold.held).toBeGreaterThan(0);
+    // The tables decide what is well-formed; what they leave to user space is held.
+    expect(running.hold).toMatchObject({ held: 0, released: 0 });
+    expect(running.counters).toMatchObject({ judged: 0 });
+    expect(running.counters.decided).toBeGreaterThan(0);
+    await judgedListing(lab.client, lab.server.ipv4);
+    const judging = JSON.parse((await gateway.relatd('status', '--json')).stdout) as Status;
+    expect(judging.counters).toMatchObject({ judged: 1 });
+    expect(judging.hold.held).toBe(judging.hold.released);
+    expect(judging.hold.held).toBeGreaterThan(0);
     for (const table of running.tables) {
       expect(table.used, table.name).toBeLessThanOrEqual(table.size);
       expect(table.bytes, table.name).toBeGreaterThan(0);
@@ -345,6 +352,13 @@ describe('what scripts read', () => {
       await sleep(100);
     }
     expect(heard()).toBe(true);
+    // One more, of which they hear everything.
+    const own = await mustDownload(gateway, lab.client, { server: lab.server.ipv4 });
+    const end = own.find(({ type }) => type === 'control.end')?.time ?? 'none';
+    await eventually(
+      () => (monitors[0]?.stdout.includes(end) === true ? true : undefined),
+      () => `the monitors did not hear of the end at ${end}`,
+    );
     const [all, some] = monitors.map(({ stdout }) =>
       stdout
         .trimEnd()

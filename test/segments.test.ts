@@ -4,7 +4,14 @@ import { Lab, tcpOption } from '@relatd/lab';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostPort, passiveReply, Stage } from './support/dialogue.js';
 import { defaultConfig, startGateway, type Gateway } from './support/gateway.js';
-import { openRawPlaces, RawConnection, type RawEnd, type RawPlaces, type RawStart } from './support/rawConnection.js';
+import {
+  judgedBy,
+  openRawPlaces,
+  RawConnection,
+  type RawEnd,
+  type RawPlaces,
+  type RawStart,
+} from './support/rawConnection.js';
 
 let lab: Lab;
 let gateway: Gateway;
@@ -24,6 +31,8 @@ afterAll(async () => {
 const open = (start?: RawStart): Promise<RawConnection> => RawConnection.open(gateway, places, start);
 
 let lastPort = 30_000;
+/** From one port to another with as many digits in both halves. */
+const elsewhere = 39 << 8;
 
 /** A line that announces, and who sends it. */
 interface Announcement {
@@ -36,20 +45,27 @@ interface Announcement {
   other: string;
 }
 
-const kinds = ['PORT', '227'] as const;
-const loginBytes = {
-  PORT: 'USER alice\r\nPASS sesame\r\nPASV\r\n'.length,
-  '227': '220 ready\r\n331 password\r\n230 in\r\n'.length,
-};
+const ways = (['PORT', '227'] as const).flatMap((kind) => [
+  { kind, by: 'the tables', judged: false },
+  { kind, by: 'user space', judged: true },
+]);
 
-async function announcement(kind: (typeof kinds)[number], start?: RawStart): Promise<Announcement> {
+/** What each side has sent when its announcement begins. */
+function bytesBefore(kind: 'PORT' | '227', judged: boolean): number {
+  const more = judged ? judgedBy : { command: '', reply: '' };
+  return kind === 'PORT'
+    ? `USER alice\r\nPASS sesame\r\n${more.command}PASV\r\n`.length
+    : `220 ready\r\n331 password\r\n230 in\r\n${more.reply}`.length;
+}
+
+async function announcement(kind: 'PORT' | '227', start?: RawStart): Promise<Announcement> {
   const raw = await open(start);
   await raw.client.say('PASV\r\n');
   const from = kind === 'PORT' ? raw.client : raw.server;
   const port = ++lastPort;
   const text = (number: number): string =>
     kind === 'PORT' ? `PORT ${hostPort('10.77.1.99', number)}\r\n` : passiveReply('ipv4', '10.77.2.99', number);
-  return { raw, from, to: from.peer, port, line: text(port), other: text(port + 10_000) };
+  return { raw, from, to: from.peer, port, line: text(port), other: text(port + elsewhere) };
 }
 
 /** Whoever was told the port connects, and gets through the firewall. Nothing else was ever expected. */
@@ -65,45 +81,71 @@ async function isExpected({ raw, to, port }: Announcement): Promise<void> {
 /** What came last at an end: the pieces of the announcement. */
 const last = (end: RawEnd, count: number): string[] => end.texts().slice(-count);
 
-describe.each(kinds)('%s', (kind) => {
-  it('whose two segments come in the wrong order: they go on in the right one, and it counts', async () => {
-    const one = await announcement(kind);
-    const { from, to, line } = one;
+describe.each(ways)('$kind, decided by $by,', ({ kind, judged }) => {
+  it('whose two segments come in the wrong order: it counts with the one that closes the gap, and not before', async () => {
+    const one = await announcement(kind, { judged });
+    const { raw, from, to, line } = one;
     const seq = from.next;
-    await from.send({ payload: line.slice(8), seq: seq + 8 });
-    await sleep(50);
-    expect(to.texts()).not.toContain(line.slice(8));
-    await from.send({ payload: line.slice(0, 8) });
-    await to.sees(seq + 8, line.slice(8));
-    expect(last(to, 2)).toEqual([line.slice(0, 8), line.slice(8)]);
+    const [head, tail] = [line.slice(0, 8), line.slice(8)];
+    await from.send({ payload: tail, seq: seq + 8 });
+    // Nobody can read it yet: the tables keep a copy and let it go on; user space keeps the packet itself.
+    if (judged) await sleep(50);
+    else await to.sees(seq + 8, tail);
+    await raw.expectsNothing();
+    await from.send({ payload: head });
+    await to.sees(seq, head);
+    await to.sees(seq + 8, tail);
+    expect(last(to, 2)).toEqual(judged ? [head, tail] : [tail, head]);
     await from.moved(line.length);
     await isExpected(one);
-    await one.raw.close();
+    await raw.close();
   });
 
-  it('of which a segment was lost before the gateway: what is behind it waits, and nothing is skipped', async () => {
-    const one = await announcement(kind);
-    const { from, to, line } = one;
+  it('of which a segment was lost before the gateway: nothing is skipped, whatever is behind it', async () => {
+    const one = await announcement(kind, { judged });
+    const { raw, from, to, line } = one;
     const seq = from.next;
-    const [middle, end] = [line.slice(6, 12), line.slice(12)];
+    const [head, middle, end] = [line.slice(0, 6), line.slice(6, 12), line.slice(12)];
     // Longer than a held packet may wait for the daemon: it is the sender that is waited for.
     for (let round = 0; round < 5; round++) {
       await from.send({ payload: middle, seq: seq + 6 }, { payload: end, seq: seq + 12 });
       await sleep(150);
     }
-    expect(to.texts()).not.toContain(middle);
-    expect(to.texts()).not.toContain(end);
-    await from.send({ payload: line.slice(0, 6) });
+    expect(to.texts().filter((text) => text === middle || text === end)).toEqual(judged ? [] : [middle, end]);
+    await raw.expectsNothing();
+    await from.send({ payload: head });
+    await to.sees(seq, head);
     await to.sees(seq + 12, end);
-    expect(to.texts().slice(0, -2).at(-1)).toBe(line.slice(0, 6));
-    expect(last(to, 2)).toEqual([middle, end]);
+    expect(last(to, 3)).toEqual(judged ? [head, middle, end] : [middle, end, head]);
     await from.moved(line.length);
     await isExpected(one);
-    await one.raw.close();
+    await raw.close();
+  });
+
+  it('behind a gap that more comes behind than is kept: the rest counts when it is sent again', async () => {
+    const one = await announcement(kind, { judged });
+    const { raw, from, to, line } = one;
+    const seq = from.next;
+    // Together more than the 1024 bytes that the tables keep, each in a segment of its own.
+    const long = `${kind === 'PORT' ? 'SITE' : '150'} ${'x'.repeat(400)}\r\n`;
+    const lines = [long, long, long];
+    const pieces = [...lines, line];
+    const at = pieces.map((_, i) => pieces.slice(0, i).join('').length);
+    const segments = pieces.map((payload, i) => ({ payload, seq: seq + (at[i] ?? 0) }));
+    await from.send(...segments.slice(1));
+    await sleep(100);
+    await raw.expectsNothing();
+    await from.send(...segments);
+    await to.sees(seq + (at[2] ?? 0), lines[2] ?? '');
+    await from.send(...segments.slice(2));
+    await to.sees(seq + (at[3] ?? 0), line);
+    await from.moved(pieces.join('').length);
+    await isExpected(one);
+    await raw.close();
   });
 
   it('that is sent again as a whole after its first half was lost', async () => {
-    const one = await announcement(kind);
+    const one = await announcement(kind, { judged });
     const { from, to, line } = one;
     await from.send({ payload: line.slice(8), seq: from.next + 8 });
     await from.say(line);
@@ -113,7 +155,7 @@ describe.each(kinds)('%s', (kind) => {
   });
 
   it('that is lost behind the gateway: its retransmission goes on, it is expected once', async () => {
-    const one = await announcement(kind);
+    const one = await announcement(kind, { judged });
     const { raw, from, to, port, line } = one;
     await gateway.namespace.nft(
       'table inet loss { chain out { type filter hook postrouting priority 0; tcp flags & psh == psh drop; }; }',
@@ -132,32 +174,41 @@ describe.each(kinds)('%s', (kind) => {
   });
 
   it('that comes again with other bytes, in full or in part: trust ends, its expectation goes, the bytes go on', async () => {
-    for (const cut of [0, 12]) {
-      const one = await announcement(kind);
+    // Alone, and with new bytes behind it.
+    const more = kind === 'PORT' ? 'NOOP\r\n' : '150 wait\r\n';
+    const forms = [0, 12].flatMap((cut) => ['', more].map((behind) => ({ cut, behind })));
+    for (const { cut, behind } of forms) {
+      const one = await announcement(kind, { judged });
       const { raw, from, to, port, line, other } = one;
       const seq = from.next;
       await from.say(line);
       const { id } = await raw.expects(port);
-      await from.send({ payload: other.slice(cut), seq: seq + cut });
-      await to.sees(seq + cut, other.slice(cut));
+      await from.send({ payload: other.slice(cut) + behind, seq: seq + cut });
+      await to.sees(seq + cut, other.slice(cut) + behind);
+      await from.moved(behind.length);
       await raw.becomes('rewritten');
       const gone = await gateway.event('expectation.expired', ({ expectation }) => expectation.id === id);
       expect(gone.reason).toBe('rewritten');
       expect(await raw.expectations()).toEqual([]);
       expect(await to.opens(port)).toBe(false);
-      expect(await to.opens(port + 10_000)).toBe(false);
+      expect(await to.opens(port + elsewhere)).toBe(false);
       await raw.close();
     }
   });
 
   it('that comes again with the same bytes stays', async () => {
-    const one = await announcement(kind);
+    const one = await announcement(kind, { judged });
     const { from, to, line } = one;
     const seq = from.next;
     await from.say(line);
     await from.send({ payload: line, seq }, { payload: line.slice(5, 9), seq: seq + 5 });
     await to.sees(seq + 5, line.slice(5, 9));
     expect(to.texts().filter((text) => text === line)).toHaveLength(2);
+    // And with new ones behind them, as TCP repeats what it can put into one segment.
+    const more = kind === 'PORT' ? 'NOOP\r\n' : '150 wait\r\n';
+    await from.send({ payload: line + more, seq });
+    await to.sees(seq, line + more);
+    await from.moved(more.length);
     await isExpected(one);
     await one.raw.close();
   });
@@ -165,8 +216,9 @@ describe.each(kinds)('%s', (kind) => {
   it('across the wrap of the sequence numbers: whole, split at the wrap, reordered at the wrap', async () => {
     for (const way of ['whole', 'split', 'reordered'] as const) {
       // After login and PASV seven bytes are left before the wrap.
-      const isn = 2 ** 32 - 7 - 1 - loginBytes[kind];
-      const one = await announcement(kind, kind === 'PORT' ? { clientIsn: isn } : { serverIsn: isn });
+      const isn = 2 ** 32 - 7 - 1 - bytesBefore(kind, judged);
+      const isns = kind === 'PORT' ? { clientIsn: isn } : { serverIsn: isn };
+      const one = await announcement(kind, { judged, ...isns });
       const { from, to, line } = one;
       expect(from.next).toBe(2 ** 32 - 7);
       if (way === 'whole') await from.say(line);
@@ -175,9 +227,11 @@ describe.each(kinds)('%s', (kind) => {
         expect(from.next).toBe(0);
         await from.say(line.slice(7));
       } else {
-        await from.send({ payload: line.slice(7), seq: 0 }, { payload: line.slice(0, 7) });
-        await to.sees(0, line.slice(7));
-        expect(last(to, 2)).toEqual([line.slice(0, 7), line.slice(7)]);
+        const [head, tail] = [line.slice(0, 7), line.slice(7)];
+        await from.send({ payload: tail, seq: 0 }, { payload: head });
+        await to.sees(2 ** 32 - 7, head);
+        await to.sees(0, tail);
+        expect(last(to, 2)).toEqual(judged ? [head, tail] : [tail, head]);
         await from.moved(line.length);
       }
       await isExpected(one);
@@ -186,7 +240,7 @@ describe.each(kinds)('%s', (kind) => {
   });
 
   it('in segments that overlap: only the new bytes are read', async () => {
-    const one = await announcement(kind);
+    const one = await announcement(kind, { judged });
     const { from, line, other } = one;
     const seq = from.next;
     // The receiver has the first version of what comes twice.
@@ -200,20 +254,23 @@ describe.each(kinds)('%s', (kind) => {
   });
 
   it('in two versions behind a gap: what the receiver gets first is what is expected', async () => {
-    const one = await announcement(kind);
+    const one = await announcement(kind, { judged });
     const { raw, from, to, line, other } = one;
     const seq = from.next;
     await from.send({ payload: line.slice(4), seq: seq + 4 }, { payload: other.slice(4), seq: seq + 4 });
     await from.send({ payload: line.slice(0, 4) });
+    await to.sees(seq, line.slice(0, 4));
     await to.sees(seq + 4, line.slice(4));
     await from.moved(line.length);
-    expect(raw.expected()).not.toContain(one.port + 10_000);
+    expect(raw.expected()).not.toContain(one.port + elsewhere);
+    const tails = to.texts().filter((text) => text === line.slice(4) || text === other.slice(4));
+    expect(tails[0]).toBe(line.slice(4));
     await isExpected(one);
     await raw.close();
   });
 
   it('behind a probe of a closed window: one new byte, again and again', async () => {
-    const one = await announcement(kind);
+    const one = await announcement(kind, { judged });
     const { from, line } = one;
     const seq = from.next;
     for (let i = 0; i < 3; i++) await from.send({ payload: line.charAt(0), seq });
@@ -224,7 +281,7 @@ describe.each(kinds)('%s', (kind) => {
   });
 
   it('behind a keep-alive with a byte of garbage, and in front of one', async () => {
-    const one = await announcement(kind);
+    const one = await announcement(kind, { judged });
     const { from, to, line } = one;
     await from.send({ payload: '\0', seq: from.next - 1 });
     await to.sees(from.next - 1, '\0');
@@ -237,7 +294,7 @@ describe.each(kinds)('%s', (kind) => {
   });
 
   it('with a wrong checksum goes on and is not read: the receiver discards it; the right one counts', async () => {
-    const one = await announcement(kind);
+    const one = await announcement(kind, { judged });
     const { raw, from, to, line, other } = one;
     const seq = from.next;
     await from.send({ payload: other, checksum: 0x1234 });
@@ -251,7 +308,7 @@ describe.each(kinds)('%s', (kind) => {
   });
 
   it('that acknowledges what was never sent, or nothing, is not read: the receiver discards it', async () => {
-    const one = await announcement(kind);
+    const one = await announcement(kind, { judged });
     const { raw, from, to, line, other } = one;
     await from.send({ payload: other, ack: from.expected + 1 }, { payload: other, flags: 'P' });
     await from.send({ payload: other, ack: from.expected - 2 ** 25 });
@@ -263,7 +320,7 @@ describe.each(kinds)('%s', (kind) => {
   });
 
   it('with few hops left goes on and is not read, nor anything behind it', async () => {
-    const one = await announcement(kind);
+    const one = await announcement(kind, { judged });
     const { raw, from, to, port, line } = one;
     await from.say(line, { ttl: 64 - 9 });
     await raw.becomes('ttl');
@@ -274,14 +331,14 @@ describe.each(kinds)('%s', (kind) => {
   });
 
   it('with some hops less than the handshake counts', async () => {
-    const one = await announcement(kind);
+    const one = await announcement(kind, { judged });
     await one.from.say(one.line, { ttl: 64 - 8 });
     await isExpected(one);
     await one.raw.close();
   });
 
   it('with an urgent byte goes on and is not read: who reads it may not see that byte', async () => {
-    const one = await announcement(kind);
+    const one = await announcement(kind, { judged });
     const { raw, from, to, port, line } = one;
     await from.say(line, { flags: 'PAU', urgent: line.length - 3 });
     await raw.becomes('urgent');
@@ -292,7 +349,7 @@ describe.each(kinds)('%s', (kind) => {
   });
 
   it('and an RST right behind it arrive in this order', async () => {
-    const one = await announcement(kind);
+    const one = await announcement(kind, { judged });
     const { raw, from, to, port, line } = one;
     const seq = from.next;
     await from.send({ payload: line }, { flags: 'RA', seq: seq + line.length });
@@ -308,10 +365,15 @@ describe.each(kinds)('%s', (kind) => {
   });
 
   it('and a FIN that overtook it arrive in the right order, and the FIN ends nothing that was announced', async () => {
-    const one = await announcement(kind);
+    const one = await announcement(kind, { judged });
     const { raw, from, to, line } = one;
     const seq = from.next;
     await from.send({ flags: 'FA', seq: seq + line.length }, { payload: line });
+    if (!judged) {
+      // The tables keep no FIN: it was dropped, and is sent again.
+      await to.sees(seq, line);
+      await from.send({ flags: 'FA', seq: seq + line.length });
+    }
     await to.gets(({ flags }) => flags.includes('F'));
     expect(to.arrived().findIndex(({ flags }) => flags.includes('F'))).toBeGreaterThan(
       to.arrived().findIndex(({ seq: at, payload }) => at === seq && payload.length === line.length),
@@ -329,8 +391,24 @@ async function eventuallyThere(end: RawEnd, text: string, count: number): Promis
 }
 
 describe('a control connection', () => {
-  it('of which bytes never come this way goes on after a while; the line they belong to opens nothing', async () => {
+  it('of which bytes never come this way goes on, and is given up when the receiver says that it has them', async () => {
     const one = await announcement('PORT');
+    const { raw, from, to, line } = one;
+    const seq = from.next;
+    const tail = `${line.slice(8)}NOOP\r\n`;
+    await from.send({ payload: tail, seq: seq + 8 });
+    await to.sees(seq + 8, tail);
+    expect(await raw.trust()).toBe('ok');
+    await from.moved(8 + tail.length);
+    await raw.becomes('gap');
+    await from.say(`PORT ${hostPort('10.77.1.99', ++lastPort)}\r\n`);
+    await to.say('200 fine\r\n');
+    await raw.expectsNothing();
+    await raw.close();
+  });
+
+  it('that is judged, of which bytes never come this way, goes on after a while; the line they belong to opens nothing', async () => {
+    const one = await announcement('PORT', { judged: true });
     const { raw, from, to, line } = one;
     const seq = from.next;
     const tail = `${line.slice(8)}NOOP\r\n`;

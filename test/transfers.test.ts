@@ -109,7 +109,7 @@ describe.each(firewalls)('behind a firewall that drops, %s:', (firewall) => {
     for (const { code, output, bytesOk } of await attempts(20_000)) {
       expect({ code, bytesOk }, output).toEqual({ code: 0, bytesOk: true });
     }
-    expect(gateway.of('related.new')).toHaveLength(relatedBefore + 4);
+    await expect.poll(() => gateway.of('related.new').length, { timeout: 5000 }).toBe(relatedBefore + 4);
   });
 
   describe.each(ftpServerNames)('%s,', (name) => {

@@ -1,157 +1,143 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
 // @ts-check
-
-// Runs a command on another kernel than this machine's: a Debian kernel image under qemu (TCG, so no /dev/kvm is
-// needed), with this machine's files below it, read-only. Without a command: does the datapath load there?
+// Does relatd work on the kernels that Debian has, other than this machine's? Boots each under qemu (TCG: no /dev/kvm is
+// needed), with this machine's files below it, read-only, and what was built.
 //
-//   node tools/kernels.mjs [--release bookworm-package] [-- command …]
-import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+//   node tools/kernels.mjs [--kernel VERSION]… [--verbose] [-- COMMAND…]
+//
+// Without a command: the steps below, a line for each; what the guest printed is in .cache/kernels/logs. Exit codes:
+// 0 all well; 1 a step failed (or the command); 2 wrong usage, or this machine lacks something; 3 a kernel was skipped.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { installPackages, isDebian } from './setup/debian.mjs';
+import { SetupError } from './setup/run.mjs';
+import { quoted, runInGuest } from './kernels/guest.mjs';
+import { cache, fetchKernel, say, Unavailable } from './kernels/packages.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const cache = join(root, '.cache/kernels');
-const tools = { 'qemu-system-x86_64': 'qemu-system-x86', busybox: 'busybox-static', cpio: 'cpio', bpftool: 'bpftool' };
-/** What the guest needs to see the host's files, and what tests make links of. */
-const modules = [
-  'virtio_pci',
-  '9pnet_virtio',
-  '9p',
-  'overlay',
-  'veth',
-  'dummy',
-  'tun',
-  'bridge',
-  '8021q',
-  'sch_ingress',
-  'cls_bpf',
-  'crc32c_generic',
-  'nf_conntrack',
+/** Debian 12's own, the oldest that relatd supports, and that of its backports, which has tcx. */
+const versions = ['6.1', '6.12'];
+
+/**
+ * What the tool itself needs, command by package; setup does without, since nothing else does.
+ * @type {Readonly<Record<string, string>>}
+ */
+const needs = {
+  'qemu-system-x86': 'qemu-system-x86_64',
+  'busybox-static': 'busybox',
+  cpio: 'cpio',
+  bpftool: 'bpftool',
+};
+
+const vitest = 'node node_modules/vitest/vitest.mjs run --config test/kernels/vitest.config.mjs';
+
+/**
+ * Each in a guest of its own: what one leaves behind, or breaks, is not the next one's. Patience in seconds: translated
+ * code is ten to thirty times slower than the machine, and the machine may have other work.
+ */
+const steps = [
+  { name: 'load', command: 'sh test/kernels/load.sh', patience: 900 },
+  { name: 'datapath', command: `${vitest} datapath`, patience: 3600 },
+  { name: 'end-to-end', command: `${vitest} kernels`, patience: 1800 },
 ];
-/** Seconds a guest may take: translated code is ten to thirty times slower than the machine. */
-const patience = 1500;
+
+/** @typedef {{ versions: string[], verbose: boolean, command: string | undefined }} Options */
 
 /** @param {string} message @returns {never} */
 function fail(message) {
   process.stderr.write(`kernels: ${message}\n`);
-  process.exit(1);
+  process.exit(2);
 }
 
-/** @param {string} command @param {readonly string[]} args @param {import('node:child_process').SpawnSyncOptions} [options] */
-function run(command, args, options = {}) {
-  const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 28, ...options });
-  if (result.status !== 0) fail(`${command} ${args.join(' ')} failed\n${String(result.stderr ?? result.error)}`);
-  return String(result.stdout);
+/** @param {readonly string[]} args @returns {Options} */
+function parse(args) {
+  const split = args.indexOf('--');
+  const own = split < 0 ? [...args] : args.slice(0, split);
+  const rest = split < 0 ? [] : args.slice(split + 1);
+  /** @type {Options} */
+  const options = { versions: [], verbose: false, command: undefined };
+  for (let option = own.shift(); option !== undefined; option = own.shift()) {
+    const version = option === '--kernel' ? own.shift() : undefined;
+    if (version !== undefined && /^\d+\.\d+/.test(version)) options.versions.push(version);
+    else if (option === '--verbose') options.verbose = true;
+    else fail('usage: kernels.mjs [--kernel VERSION]… [--verbose] [-- COMMAND…], where a version is like 6.1');
+  }
+  // One argument is a line for the shell, several are the words of a command.
+  if (rest.length > 0) options.command = rest.length === 1 ? rest[0] : rest.map(quoted).join(' ');
+  if (options.versions.length === 0) options.versions = versions;
+  return options;
 }
 
 function checkTools() {
-  const missing = Object.entries(tools)
-    .filter(([command]) => spawnSync('sh', ['-c', `command -v ${command}`]).status !== 0)
-    .map(([, name]) => name);
-  if (missing.length > 0)
-    fail(`missing here; install with: apt-get install --no-install-recommends ${missing.join(' ')}`);
+  if (process.platform !== 'linux' || process.arch !== 'x64' || process.getuid?.() !== 0)
+    fail('needs Linux on amd64, and root');
+  if (isDebian()) installPackages({ 'to boot other kernels': Object.keys(needs) });
+  const lost = Object.values(needs).filter((command) => spawnSync('sh', ['-c', `command -v ${command}`]).status !== 0);
+  if (lost.length > 0) fail(`missing here: ${lost.join(', ')}`);
 }
 
-/** The newest kernel package of this Debian release: its name holds the ABI, which changes with updates. */
-function newestPackage() {
-  const line = run('apt-cache', ['depends', 'linux-image-amd64']).match(/Depends: (linux-image-[\w.+-]+)/);
-  return line?.[1] ?? fail('apt knows no linux-image-amd64; run apt-get update');
+/** The kernel's own complaints and a test run's summary, for the step's line. @param {string} output */
+function summary(output) {
+  const tests = /^ *Tests +(.*)$/m.exec(output)?.[1];
+  const complaints = output.match(/^relatd-guest-kernel: /gm)?.length ?? 0;
+  const parts = [...(tests === undefined ? [] : [tests.replace(/ \(\d+\)$/, '')])];
+  if (complaints > 0) parts.push(`the kernel complained ${String(complaints)} times, see the log`);
+  return parts.map((part) => `; ${part}`).join('');
 }
 
-/** Unpacks a kernel package below .cache/kernels. @param {string} name */
-function kernelFiles(name) {
-  const tree = join(cache, name);
-  if (!existsSync(join(tree, 'complete'))) {
-    rmSync(tree, { recursive: true, force: true });
-    mkdirSync(tree, { recursive: true });
-    run('apt-get', ['-q', 'download', name], { cwd: tree });
-    const deb = readdirSync(tree).find((file) => file.endsWith('.deb')) ?? fail(`apt-get downloaded no ${name}`);
-    run('dpkg-deb', ['-x', deb, '.'], { cwd: tree });
-    rmSync(join(tree, deb));
-    const [release] = readdirSync(join(tree, 'lib/modules'));
-    run('busybox', ['depmod', '-b', tree, release ?? '']);
-    writeFileSync(join(tree, 'complete'), '');
+/** @param {number} seconds */
+const time = (seconds) => `${seconds.toFixed(0)} s`;
+
+/** @param {import('./kernels/packages.mjs').Kernel} kernel @param {boolean} verbose */
+async function runSteps(kernel, verbose) {
+  let ok = true;
+  for (const { name, command, patience } of steps) {
+    const result = await runInGuest(kernel, command, { patience, show: verbose });
+    const log = join(cache, 'logs', `${kernel.release}-${name}.log`);
+    mkdirSync(join(cache, 'logs'), { recursive: true });
+    writeFileSync(log, result.output);
+    const passed = result.code === 0;
+    const verdict = passed ? 'ok' : `FAILED (${result.complaint || `exit ${String(result.code)}`})`;
+    const times = `${time(result.seconds)}, ${time(result.bootSeconds)} of it boot`;
+    if (!passed && !verbose) process.stdout.write(`${result.output.trimEnd()}\n`);
+    say(`${kernel.release}: ${name}: ${verdict} (${times}${summary(result.output)})${passed ? '' : `, log: ${log}`}`);
+    ok &&= passed;
+    if (result.complaint === 'interrupted') process.exit(1);
   }
-  const [release] = readdirSync(join(tree, 'lib/modules'));
-  return { image: join(tree, `boot/vmlinuz-${release}`), modules: join(tree, 'lib/modules', release ?? ''), release };
+  return ok;
 }
 
-/**
- * Busybox, the modules with what they depend on, and the command.
- * @param {ReturnType<typeof kernelFiles>} kernel @param {string} command @param {string} work
- */
-function initramfs(kernel, command, work) {
-  const tree = join(work, 'initramfs');
-  const place = join(tree, 'lib/modules', kernel.release ?? '');
-  mkdirSync(join(tree, 'bin'), { recursive: true });
-  cpSync(run('sh', ['-c', 'command -v busybox']).trim(), join(tree, 'bin/busybox'));
-  cpSync(join(root, 'test/kernels/init'), join(tree, 'init'));
-  const lines = readFileSync(join(kernel.modules, 'modules.dep'), 'utf8').split('\n');
-  const wanted = lines.filter((line) => modules.includes(basename(line.split(':')[0] ?? '', '.ko')));
-  for (const file of new Set(wanted.flatMap((line) => line.replace(':', '').trim().split(' ')))) {
-    cpSync(join(kernel.modules, file), join(place, file));
+/** @param {Options} options */
+async function main({ versions, verbose, command }) {
+  checkTools();
+  let failed = false;
+  /** @type {string[]} */
+  const skipped = [];
+  for (const version of versions) {
+    try {
+      const kernel = fetchKernel(version);
+      if (command === undefined) {
+        failed = !(await runSteps(kernel, verbose)) || failed;
+        continue;
+      }
+      say(`${kernel.release}: ${command}`);
+      const { code, seconds, complaint } = await runInGuest(kernel, command, { patience: 7200, show: true });
+      say(`${kernel.release}: ${complaint || `exit ${String(code)}`} (${time(seconds)})`);
+      failed ||= code !== 0;
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      skipped.push(version);
+      say(`${version}: SKIPPED, nothing was tested: ${error.message}`);
+    }
   }
-  writeFileSync(join(place, 'modules.dep'), `${wanted.join('\n')}\n`);
-  writeFileSync(join(tree, 'modules'), `${modules.join('\n')}\n`);
-  writeFileSync(join(tree, 'project'), root);
-  writeFileSync(join(tree, 'command'), `export CI=1; ${command}`);
-  writeFileSync(join(tree, 'path'), `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`);
-  run('sh', ['-c', 'chmod 755 init bin/busybox && find . | cpio -o -H newc --quiet > ../initramfs.cpio'], {
-    cwd: tree,
-  });
-  return join(work, 'initramfs.cpio');
+  if (skipped.length > 0) say(`SKIPPED: ${skipped.join(', ')}`);
+  process.exitCode = failed ? 1 : skipped.length > 0 ? 3 : 0;
 }
 
-/** @param {ReturnType<typeof kernelFiles>} kernel @param {string} disk @returns {Promise<number>} */
-function boot(kernel, disk) {
-  const console_ = 'console=ttyS0 quiet panic=-1 rdinit=/init mitigations=off';
-  const guest = spawn(
-    'qemu-system-x86_64',
-    [
-      ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '2048', '-display', 'none', '-no-reboot'],
-      ...['-nodefaults', '-serial', 'stdio', '-kernel', kernel.image, '-initrd', disk, '-append', console_],
-      ...['-fsdev', 'local,id=host,path=/,security_model=none,readonly=on,multidevs=remap'],
-      ...['-device', 'virtio-9p-pci,fsdev=host,mount_tag=host'],
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  const timer = setTimeout(() => {
-    process.stderr.write(`kernels: the guest did not end within ${String(patience)} s\n`);
-    guest.kill('SIGKILL');
-  }, patience * 1000);
-  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.once(signal, () => guest.kill('SIGKILL'));
-  let tail = '';
-  return new Promise((resolve) => {
-    guest.stdout.on('data', (/** @type {Buffer} */ chunk) => {
-      process.stdout.write(chunk);
-      tail = (tail + chunk.toString('latin1')).slice(-4096);
-    });
-    guest.on('close', () => {
-      clearTimeout(timer);
-      resolve(Number(/relatd-guest-exit: (\d+)/.exec(tail)?.[1] ?? 1));
-    });
-  });
-}
-
-const args = process.argv.slice(2);
-const split = args.indexOf('--');
-const own = split < 0 ? args : args.slice(0, split);
-const name =
-  own[0] === '--release'
-    ? own[1]
-    : own.length > 0
-      ? fail('usage: kernels.mjs [--release PACKAGE] [-- COMMAND]')
-      : undefined;
-const command = split < 0 ? 'sh test/kernels/load.sh' : args.slice(split + 1).join(' ');
-checkTools();
-mkdirSync(cache, { recursive: true });
-const kernel = kernelFiles(name ?? newestPackage());
-const work = mkdtempSync(join(cache, 'guest-'));
 try {
-  process.stdout.write(`kernels: ${kernel.release}: ${command}\n`);
-  process.exitCode = await boot(kernel, initramfs(kernel, command, work));
-} finally {
-  rmSync(work, { recursive: true, force: true });
+  await main(parse(process.argv.slice(2)));
+} catch (error) {
+  if (error instanceof SetupError) fail(error.message);
+  throw error;
 }

@@ -2,7 +2,7 @@
 import { Lab, Peer, type LabOptions, type PeerConnection, type PeerListener } from '@relatd/lab';
 import type { ControlFlow, Expectation, RelatedFlow } from '@relatd/model';
 import { afterAll, beforeAll, expect } from 'vitest';
-import { eventually, startGateway, type Gateway, type GatewayOptions } from './gateway.js';
+import { eventually, Gateway, startGateway, type GatewayOptions } from './gateway.js';
 
 type Family = 'ipv4' | 'ipv6';
 
@@ -36,11 +36,20 @@ export class Stage implements AsyncDisposable {
     this.server = server;
   }
 
-  static async open(labOptions: LabOptions = {}, gatewayOptions: GatewayOptions = {}): Promise<Stage> {
+  static open(labOptions: LabOptions = {}, gatewayOptions: GatewayOptions = {}): Promise<Stage> {
+    return Stage.#build(labOptions, (lab) => startGateway(lab, gatewayOptions));
+  }
+
+  /** As {@link open}, with a firewall and no daemon yet. */
+  static prepare(labOptions: LabOptions = {}, gatewayOptions: GatewayOptions = {}): Promise<Stage> {
+    return Stage.#build(labOptions, (lab) => Gateway.prepare(lab, gatewayOptions));
+  }
+
+  static async #build(labOptions: LabOptions, begin: (lab: Lab) => Promise<Gateway>): Promise<Stage> {
     const lab = await Lab.create(labOptions);
     try {
       const [client, server] = await Promise.all([Peer.start(lab.client), Peer.start(lab.server)]);
-      return new Stage(lab, await startGateway(lab, gatewayOptions), client, server);
+      return new Stage(lab, await begin(lab), client, server);
     } catch (error) {
       await lab.close();
       throw error;

@@ -97,6 +97,11 @@ export class Gateway implements AsyncDisposable {
     return this.#daemon;
   }
 
+  /** What is pinned has another maker than this gateway's daemon: {@link close} removes it all the same. */
+  owns(): void {
+    this.#pinned = true;
+  }
+
   client(): RelatdClient {
     return this.#client;
   }
@@ -132,12 +137,15 @@ export class Gateway implements AsyncDisposable {
     return (await this.#client.reload()).messages;
   }
 
-  /** Starts the daemon, again after a stop or its death; resolves when it is ready and no event can be missed. */
-  async start(): Promise<void> {
+  /**
+   * Starts the daemon, again after a stop or its death; resolves when it is ready and no event can be missed. `more` are
+   * arguments of this start alone.
+   */
+  async start(...more: string[]): Promise<void> {
     this.#pinned = true;
     const args = ['up', '-c', this.configPath, '--netns', this.namespace.path, '--socket', this.socketPath];
     if (this.#options.ephemeral !== false) args.push('--ephemeral');
-    args.push(...(this.#options.args ?? []));
+    args.push(...(this.#options.args ?? []), ...more);
     this.#daemon = await Namespace.here.spawn(process.execPath, [relatdScript, ...args]);
     await this.#daemon.waitFor(/^relatd ready.*$/m, 30_000);
     await this.#watch();

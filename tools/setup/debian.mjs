@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { fail, run, say, tail } from './run.mjs';
 
 /** What building, testing and the demo take from Debian. */
-const packages = {
+const usual = {
   'to build': ['clang', 'g++', 'libbpf-dev', 'libelf-dev', 'llvm', 'make', 'pkg-config', 'python3', 'zlib1g-dev'],
   'to check': ['clang-format', 'clang-tidy', 'git'],
   'to test': [
@@ -93,8 +93,11 @@ export function hasLists() {
   }
 }
 
-/** Installs what is missing, or says how to when this is not root. Returns whether anything was missing. */
-export function installPackages() {
+/**
+ * Installs what is missing, or says how to when this is not root. Returns whether anything was missing.
+ * @param {Readonly<Record<string, readonly string[]>>} packages by what they are for
+ */
+export function installPackages(packages = usual) {
   const wanted = missing(Object.values(packages).flat());
   if (wanted.length === 0) return false;
   const command = `apt-get install -y --no-install-recommends ${wanted.join(' ')}`;
