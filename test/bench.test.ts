@@ -14,6 +14,11 @@ interface Spread {
   upper: number;
   count: number;
 }
+interface Target {
+  target: string;
+  reached: string;
+  met: boolean;
+}
 interface Report {
   pid: number;
   scale: string;
@@ -27,8 +32,10 @@ interface Report {
       rows: { label: string; cells: (null | string | { value: Spread; unit: string })[] }[];
     }[];
     behind: string[];
+    targets: Target[];
   }[];
   behind: string[];
+  targets: Target[];
 }
 
 const script = fileURLToPath(new URL('../tools/bench.mjs', import.meta.url));
@@ -45,14 +52,14 @@ describe('npm run bench, with counts too small for figures', () => {
     directory = await mkdtemp(join(tmpdir(), 'relatd-bench-'));
     before = pinned();
     const json = join(directory, 'report.json');
-    ({ stdout: output } = await run(process.execPath, [script, '--smoke', '--json', json], { timeout: 120_000 }));
+    ({ stdout: output } = await run(process.execPath, [script, '--smoke', '--json', json], { timeout: 280_000 }));
     report = JSON.parse(await readFile(json, 'utf8')) as Report;
-  }, 150_000);
+  }, 300_000);
   afterAll(async () => rm(directory, { recursive: true, force: true }));
 
   it('runs every section, each with rows as wide as its columns and figures that were measured', () => {
     expect(report.sections.map(({ name }) => name)).toEqual([
-      ...['testrun', 'forwarding', 'announcements', 'sessions', 'bulk', 'push', 'memory'],
+      ...['testrun', 'control', 'forwarding', 'announcements', 'sessions', 'crowd', 'bulk', 'push', 'memory', 'events'],
     ]);
     for (const { name, tables } of report.sections) {
       expect(tables, name).not.toHaveLength(0);
@@ -72,7 +79,7 @@ describe('npm run bench, with counts too small for figures', () => {
     }
   });
 
-  it('sets relatd beside netfilter and beside nothing, at three fills of the table', () => {
+  it('sets relatd beside netfilter and beside nothing, at several fills of the tables', () => {
     const columns = (name: string): string =>
       report.sections.find((section) => section.name === name)?.tables[0]?.columns.join('; ') ?? '';
     const labels = (name: string): string =>
@@ -80,8 +87,8 @@ describe('npm run bench, with counts too small for figures', () => {
         .find((section) => section.name === name)
         ?.tables.flatMap(({ rows }) => rows.map(({ label }) => label))
         .join('; ') ?? '';
-    expect(columns('testrun').match(/\d expectations/g)).toHaveLength(3);
-    expect(columns('forwarding')).toMatch(/^nothing; nothing, again; .*(relatd.*){3}netfilter; both$/);
+    expect(columns('testrun')).toMatch(/empty tables.*full : empty/);
+    expect(columns('forwarding')).toMatch(/^nothing; nothing, again; (relatd.*){3}netfilter; both$/);
     for (const name of ['announcements', 'sessions', 'bulk'])
       for (const variant of ['no tracking', 'netfilter', 'relatd']) expect(labels(name)).toContain(variant);
   });
@@ -91,6 +98,24 @@ describe('npm run bench, with counts too small for figures', () => {
     const failed = sessions?.columns.indexOf('failed') ?? -1;
     for (const { label, cells } of sessions?.rows ?? [])
       expect(cells[failed], label).toMatchObject({ value: { median: 0 } });
+  });
+
+  it('prints every target, with what was reached and whether that is enough', () => {
+    expect(report.targets).toEqual(report.sections.flatMap(({ targets }) => targets));
+    const without = report.sections.filter(({ targets }) => targets.length === 0).map(({ name }) => name);
+    expect(without).toEqual([]);
+    for (const { target, reached, met } of report.targets) {
+      const line = output.split('\n').find((text) => text.includes(`| ${target} `));
+      expect(line, target).toContain(reached);
+      expect(line, target).toMatch(met ? /\| yes +\|$/ : /\| no +\|$/);
+    }
+  });
+
+  it('meets the targets that no noise can excuse', () => {
+    const certain = /data SYNs|stalls for|at most \d+ MB/;
+    const missed = report.targets.filter(({ target, met }) => certain.test(target) && !met);
+    expect(report.targets.filter(({ target }) => certain.test(target))).toHaveLength(4);
+    expect(missed).toEqual([]);
   });
 
   it('names what is behind netfilter in its output', () => {

@@ -4,9 +4,9 @@ import type { EngineView, Event } from '@relatd/model';
 
 /**
  * Bytes that may wait for one reader; beyond it the reader loses events, counted. The engine hands over events in batches:
- * this is some 4,000 of them at once.
+ * this is as many as wait in the datapath's ring when it is full.
  */
-export const BACKLOG_BYTES = 2 * 1024 * 1024;
+export const BACKLOG_BYTES = 8 * 1024 * 1024;
 
 /**
  * Hands the engine's events to any number of readers. Each event is serialised once. A slow reader costs at most

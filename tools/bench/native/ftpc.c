@@ -5,8 +5,11 @@
  *	ftpc sessions ADDRESS PORT WORKERS COUNT FILE USER PASSWORD [active]
  *		COUNT sessions by WORKERS processes: log in, PASV (or PORT), RETR FILE, QUIT. Prints the seconds and the
  *		failures.
- *	ftpc rtt ADDRESS PORT COUNT
- *		Prints round trips in ns, a line each: noop, pasv or port, and the time.
+ *	ftpc rtt ADDRESS PORT COUNT [judged]
+ *		Prints round trips in ns, a line each: noop, pasv or port, and the time. Judged: it says first what relatd's
+ *		tables leave to user space.
+ *	ftpc idle ADDRESS PORT COUNT
+ *		Logs in that often, says so, and stays, with a NOOP per second, until its input ends.
  *	ftpc bulk ADDRESS PORT COUNT BYTES
  *		Prints bytes per second of each of COUNT transfers.
  */
@@ -15,6 +18,7 @@
 #include <err.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -273,7 +277,7 @@ static void timed(struct session *session, const char *name, const char *command
 	printf("%s %.0f\n", name, now_ns() - begin);
 }
 
-static int round_trips(int count)
+static int round_trips(int count, bool judged)
 {
 	struct session session;
 	const char *wrong = login(&session, "bench", "bench");
@@ -282,6 +286,8 @@ static int round_trips(int count)
 	unsigned char *ip = (unsigned char *)&own.sin_addr;
 	char command[64];
 
+	if (!wrong && judged && ask(&session, "ABOR", command, sizeof(command)) != 200)
+		wrong = "ABOR";
 	if (wrong)
 		errx(1, "no session: %s", wrong);
 	getsockname(session.control, (struct sockaddr *)&own, &size);
@@ -296,6 +302,30 @@ static int round_trips(int count)
 		timed(&session, "port", command, 200);
 	}
 	close(session.control);
+	return 0;
+}
+
+static int idle(int count)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+	struct session *sessions = calloc(count, sizeof(*sessions));
+	char line[512], end;
+
+	for (int i = 0; i < count; i++) {
+		const char *wrong = login(&sessions[i], "bench", "bench");
+
+		if (wrong)
+			errx(1, "no session: %s", wrong);
+	}
+	printf("ready\n");
+	fflush(stdout);
+	while (!poll(&input, 1, 1000) || read(STDIN_FILENO, &end, 1) > 0) {
+		/* Servers do not wait for ever. */
+		for (int i = 0; i < count; i++) {
+			if (ask(&sessions[i], "NOOP", line, sizeof(line)) != 200)
+				errx(1, "a session ended");
+		}
+	}
 	return 0;
 }
 
@@ -329,14 +359,16 @@ static int bulk(int count, const char *file)
 int main(int argc, char **argv)
 {
 	if (argc < 4 || inet_pton(AF_INET, argv[2], &server.sin_addr) != 1)
-		errx(2, "usage: ftpc sessions|rtt|bulk ADDRESS PORT ...");
+		errx(2, "usage: ftpc sessions|rtt|idle|bulk ADDRESS PORT ...");
 	server.sin_family = AF_INET;
 	server.sin_port = htons(strtoul(argv[3], NULL, 10));
 	if (!strcmp(argv[1], "sessions") &&
 	    (argc == 9 || (argc == 10 && !strcmp(argv[9], "active"))))
 		return sessions(argv + 4, argc == 10);
-	if (!strcmp(argv[1], "rtt") && argc == 5)
-		return round_trips(atoi(argv[4]));
+	if (!strcmp(argv[1], "rtt") && (argc == 5 || (argc == 6 && !strcmp(argv[5], "judged"))))
+		return round_trips(atoi(argv[4]), argc == 6);
+	if (!strcmp(argv[1], "idle") && argc == 5)
+		return idle(atoi(argv[4]));
 	if (!strcmp(argv[1], "bulk") && argc == 6)
 		return bulk(atoi(argv[4]), argv[5]);
 	errx(2, "wrong arguments");

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { FtpLab, VARIANT_TITLES, type Variant } from './ftpLab.js';
 import type { Scale } from './options.js';
-import { figure, quartileText, type Section } from './report.js';
+import { figure, quartileText, type Section, type Target } from './report.js';
 import { pairedRounds } from './rounds.js';
-import { pairedRatio, spread } from './statistics.js';
+import { medianInterval, pairedRatio, spread } from './statistics.js';
 import { closeAll } from './variant.js';
 
 const VARIANTS: readonly Variant[] = ['nothing', 'netfilter', 'mark', 'rules'];
 const GBIT = 1e9 / 8;
+const LEAST = 0.95;
 
 /** Throughput of a related flow. */
 export async function bulk(scale: Scale): Promise<Section> {
@@ -25,6 +26,16 @@ export async function bulk(scale: Scale): Promise<Section> {
       return [
         `bulk throughput, ${VARIANT_TITLES[variant]}: ${ratio.median.toFixed(3)} of netfilter's (quartiles ${quartileText(ratio)})`,
       ];
+    });
+    const targets = (['mark', 'rules'] as const).map((variant): Target => {
+      const { lower, upper } = medianInterval(
+        results[variant].map((value, round) => value / (results.nothing[round] ?? Number.NaN)),
+      );
+      return {
+        target: `throughput of a related flow, ${VARIANT_TITLES[variant]}: lower end of the 95 % interval at least ${String(LEAST)} of no tracking`,
+        reached: `${lower.toFixed(3)} to ${upper.toFixed(3)} x`,
+        met: lower >= LEAST,
+      };
     });
     return {
       name: 'bulk',
@@ -49,6 +60,7 @@ export async function bulk(scale: Scale): Promise<Section> {
         },
       ],
       behind,
+      targets,
     };
   } finally {
     await closeAll(labs);

@@ -9,9 +9,9 @@ import { CLIENT_NEXT, LoadedDatapath, SERVER_NEXT } from './loadedDatapath.js';
 import type { Scale } from './options.js';
 import { nativeTool } from './paths.js';
 import { PER_MASTER, dataConnection, strangers, type Connection } from './plan.js';
-import { figure, quartileText, type Row, type Section } from './report.js';
+import { atMost, figure, quartileText, type Row, type Section, type Table, type Target } from './report.js';
 import { Ring } from './ring.js';
-import { pairedDifference, spread } from './statistics.js';
+import { differences, pairedDifference, ratioOfMedians, spread } from './statistics.js';
 import { buildLab, closeAll, type Firewall } from './variant.js';
 
 interface Gateway {
@@ -21,9 +21,12 @@ interface Gateway {
   readonly expectations: number;
 }
 
+const RELATED = 'a related flow';
 const FRAME_BYTES = ETHERNET_BYTES + HEADER_BYTES;
 /** Less than this part of the packets at the server: then it was not forwarding that was measured. */
 const DELIVERED = 0.99;
+/** What relatd may add for other traffic, of what netfilter adds. */
+const PART = 0.2;
 
 /** Cost per packet in forwarding: nothing, relatd, netfilter with its helper, and both. */
 export async function forwarding(scale: Scale): Promise<Section> {
@@ -32,15 +35,14 @@ export async function forwarding(scale: Scale): Promise<Section> {
   const gateways: Gateway[] = [];
   try {
     const build = async (name: string, firewall: Firewall, expectations: number | null): Promise<void> => {
-      const lab = await buildLab(firewall, true);
+      const lab = await buildLab(firewall);
       gateways.push({ name, lab, ...(await routeAndLoad(lab, ring, expectations)) });
     };
     await build('nothing', 'nothing', null);
     await build('again', 'nothing', null);
-    await build('stateless', 'stateless', null);
-    for (const load of loads) await build(`relatd-${String(load)}`, 'mark', load);
-    await build('netfilter', 'netfilter', null);
-    await build('both', 'netfilter', 0);
+    for (const load of loads) await build(`relatd-${String(load)}`, 'nothing', load);
+    await build('netfilter', 'conntrack', null);
+    await build('both', 'conntrack', 0);
 
     const others = strangers(tuples);
     const firstFlow = PER_MASTER * Math.ceil(Math.max(...loads) / PER_MASTER);
@@ -50,7 +52,9 @@ export async function forwarding(scale: Scale): Promise<Section> {
       concat(connections.flatMap((one) => [new Uint8Array(ETHERNET_BYTES), header(one, kind)]));
 
     const rows: Row[] = [];
+    const parts: Row[] = [];
     const behind: string[] = [];
+    const targets: Target[] = [];
     const measure = async (label: string, bytes: Uint8Array): Promise<void> => {
       const results = await blast(gateways, bytes, rounds, packets);
       const of = (name: string): number[] => results.get(name) ?? [];
@@ -66,6 +70,19 @@ export async function forwarding(scale: Scale): Promise<Section> {
       }
       const added = gateways.filter(({ name }) => name !== 'nothing').map(({ name }) => figure(against(name), 'ns'));
       rows.push({ label, cells: [figure(spread(of('nothing')), 'ns'), ...added] });
+      const netfilter = differences(of('netfilter'), of('nothing'));
+      const part = (load: number): ReturnType<typeof figure> =>
+        figure(ratioOfMedians(differences(of(`relatd-${String(load)}`), of('nothing')), netfilter), 'ratio');
+      parts.push({ label, cells: loads.map(part) });
+      if (label === RELATED) return;
+      for (const load of loads)
+        targets.push(
+          atMost(
+            `forwarding, ${label}, ${load.toLocaleString('en')} expectations: relatd adds at most 1/5 of what netfilter adds`,
+            part(load),
+            PART,
+          ),
+        );
     };
     await measure('other traffic, TCP', frames(others, established));
     await measure('other traffic, SYN', frames(others, { flags: FLAG.syn }));
@@ -76,12 +93,11 @@ export async function forwarding(scale: Scale): Promise<Section> {
       loaded.masters(ring, Math.ceil((firstFlow + tuples) / PER_MASTER) - there, there);
       loaded.relatedFlows(ring, firstFlow, tuples);
     }
-    await measure('a related flow', frames(flows, established));
+    await measure(RELATED, frames(flows, established));
     const columns = gateways.map(({ name, expectations, loaded }) => {
       if (name === 'nothing') return 'nothing';
       if (name === 'again') return 'nothing, again';
       if (name === 'both') return 'both';
-      if (name === 'stateless') return 'a firewall that reads the mark';
       return loaded === null ? 'netfilter' : `relatd, ${expectations.toLocaleString('en')} expectations`;
     });
     return {
@@ -89,12 +105,13 @@ export async function forwarding(scale: Scale): Promise<Section> {
       title: 'Cost per packet in forwarding',
       notes: [
         `Client, gateway and server on veth pairs; ${tuples.toLocaleString('en')} different tuples, ${String(rounds)} rounds of ${packets.toLocaleString('en')} packets through each gateway, order rotated. The first column is all that a packet costs from the sender's system call to its drop at the server; ` +
-          'the others say by how much more than that in the same round (median, quartiles). "Nothing, again" is a second gateway without anything: what differs there is noise. The firewall that reads the mark is what relatd is used with, here without relatd. ' +
-          'relatd: programs at ingress and egress of both interfaces, two runs per packet, with that firewall. netfilter: conntrack with the FTP helper assigned and a firewall that reads its state; it has an entry for every tuple before the first round, ' +
-          "so that its figure is that of known connections, the cheaper ones for it. A related flow's packets are to netfilter those of any established connection.",
+          'the others say by how much more than that in the same round (median, quartiles). "Nothing, again" is a second gateway without anything: what differs there is noise. ' +
+          'relatd: programs at ingress and egress of both interfaces, two runs per packet. netfilter: conntrack with the FTP helper assigned; it has an entry for every tuple before the first round, ' +
+          "so that its figure is that of known connections, the cheaper ones for it. A related flow's packets are to netfilter those of any established connection. No gateway has rules that decide by it: they would cost all alike.",
       ],
-      tables: [{ title: 'ns per packet', columns, rows }],
+      tables: [{ title: 'ns per packet', columns, rows }, partTable(loads, parts)],
       behind,
+      targets,
     };
   } finally {
     await closeAll(
@@ -108,6 +125,12 @@ export async function forwarding(scale: Scale): Promise<Section> {
     ring.close();
   }
 }
+
+const partTable = (loads: readonly number[], rows: readonly Row[]): Table => ({
+  title: 'what relatd adds : what netfilter adds',
+  columns: loads.map((load) => `${load.toLocaleString('en')} expectations`),
+  rows,
+});
 
 async function routeAndLoad(
   lab: Lab,

@@ -7,7 +7,7 @@ import { RelatdDaemon } from './relatdDaemon.js';
 import { CONTROL_PORTS, buildLab, closeAll, type Firewall } from './variant.js';
 
 /** How data connections get through the gateway. */
-export type Variant = Exclude<Firewall, 'stateless'>;
+export type Variant = Exclude<Firewall, 'conntrack'>;
 
 export const VARIANT_TITLES: Readonly<Record<Variant, string>> = {
   nothing: 'no tracking',
@@ -31,11 +31,12 @@ export class FtpLab {
     this.daemon = daemon;
   }
 
-  static async build(variant: Variant): Promise<FtpLab> {
+  /** `config`: of relatd, beside the defaults. */
+  static async build(variant: Variant, config: object = {}): Promise<FtpLab> {
     const lab = await buildLab(variant);
     let daemon: RelatdDaemon | null = null;
     try {
-      if (variant === 'mark' || variant === 'rules') daemon = await RelatdDaemon.start(lab);
+      if (variant === 'mark' || variant === 'rules') daemon = await RelatdDaemon.start(lab, config);
       const light = await lab.server.spawn(nativeTool('ftpd'), [
         ...[lab.server.ipv4, String(LIGHT_PORT), String(WORKERS)],
       ]);
@@ -75,16 +76,26 @@ export class FtpLab {
     mode: 'sessions' | 'rtt' | 'bulk',
     server: 'light' | 'vsftpd',
     args: readonly number[],
+    more: readonly ('active' | 'judged')[] = [],
   ): Promise<{ stdout: string; stderr: string }> {
     const port = server === 'light' ? LIGHT_PORT : VSFTPD_PORT;
     const login = mode === 'sessions' ? ['anonymous', 'bench@'] : [];
     const { code, stdout, stderr } = await this.lab.client.exec(
       nativeTool('ftpc'),
-      [mode, this.lab.server.ipv4, String(port), ...args.map(String), ...login],
+      [mode, this.lab.server.ipv4, String(port), ...args.map(String), ...login, ...more],
       { timeoutMs: 120_000 },
     );
     if (code !== 0) throw new Error(`${VARIANT_TITLES[this.variant]}: ${stderr.trim()}`);
     return { stdout, stderr };
+  }
+
+  /**
+   * Lets ends be used again at once: with thousands of sessions per second ports would run out of those that wait for late
+   * packets of connections that are over.
+   */
+  async forgetOldConnections(): Promise<void> {
+    for (const host of [this.lab.client, this.lab.server])
+      await host.run('sysctl', ['-qw', 'net.ipv4.tcp_max_tw_buckets=0', 'net.ipv4.ip_local_port_range=1024 65000']);
   }
 
   async close(): Promise<void> {

@@ -17,11 +17,14 @@ export interface PacketKind {
   readonly payload?: Uint8Array;
   /** From who was connected to. */
   readonly reply?: boolean;
+  /** The TCP checksum is left to the device, as senders with offload do: it holds that of the pseudo header. */
+  readonly offloaded?: boolean;
 }
 
 /** The 40 bytes of headers, with both checksums right. */
 export function header(connection: Connection, kind: PacketKind): Uint8Array {
   const { protocol = 'tcp', flags = FLAG.ack, seq = 0, ack = 0, payload = new Uint8Array(), reply = false } = kind;
+  const { offloaded = false } = kind;
   const [source, destination] = reply
     ? [connection.destination, connection.source]
     : [connection.source, connection.destination];
@@ -49,7 +52,8 @@ export function header(connection: Connection, kind: PacketKind): Uint8Array {
   view.setUint8(33, flags);
   view.setUint16(34, 0xffff);
   const pseudo = sum(bytes.subarray(12, 20)) + 6 + (length - 20);
-  view.setUint16(36, checksum(pseudo + sum(bytes.subarray(20)) + sum(payload)));
+  if (offloaded) view.setUint16(36, ~checksum(pseudo) & 0xffff);
+  else view.setUint16(36, checksum(pseudo + sum(bytes.subarray(20)) + sum(payload)));
   return bytes;
 }
 

@@ -13,6 +13,7 @@ import {
   type RequestRecord,
   type Sizes,
 } from '@relatd/datapath';
+import { definitions } from '@relatd/helpers';
 import { BpfProgram } from '@relatd/native';
 import { atEnd } from './cleanup.js';
 import { FLAG, header } from './header.js';
@@ -21,6 +22,7 @@ import type { Ring } from './ring.js';
 
 const DAY = 86_400_000_000_000n;
 const RELATED = 0x5200_0000;
+const ASSIGNMENT = 1;
 export const MARK_MASK = 0xff00_0000;
 
 /** Sequence numbers of every connection of the plan behind its handshake. */
@@ -73,7 +75,8 @@ export class LoadedDatapath {
       perSource: 1 << 30,
     });
     const any = new Uint8Array(16);
-    const assignment = { from: any, fromMask: any, to: any, toMask: any, ifindex: 0, mark: RELATED, id: 1, family: 0 };
+    const id = ASSIGNMENT;
+    const assignment = { from: any, fromMask: any, to: any, toMask: any, ifindex: 0, mark: RELATED, id, family: 0 };
     this.datapath.assign([{ protocol: 6, port: CONTROL_PORT, entries: [assignment] }]);
     this.datapath.setInterfaces(
       [sides.client, sides.server].map((ifindex) => ({
@@ -82,6 +85,16 @@ export class LoadedDatapath {
       })),
     );
     this.#drain = this.datapath.readEvents(nobody);
+  }
+
+  /** Lets the tables of the FTP helper decide from here on; without them user space does. As by default, one expectation per connection. */
+  walkTables(): void {
+    const definition = definitions.find(({ name }) => name === 'ftp');
+    const machine = definition?.compile().compiled?.machine;
+    if (machine === undefined) throw new Error('the FTP helper cannot be compiled');
+    const number = this.datapath.loadMachine(machine, new Set());
+    const policy = { timeout: DAY, fromPort: 1024, toPort: 65_535, machine: number, limit: 1, thirdParty: 0 };
+    this.datapath.setPolicy(ASSIGNMENT, policy);
   }
 
   /** Puts the programs onto both interfaces. */

@@ -2,10 +2,13 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { parseOptions, USAGE, type Scale } from './options.js';
-import { sectionText, type Section } from './report.js';
+import { sectionText, targetText, type Section } from './report.js';
 import { announcements } from './announcements.js';
 import { bulk } from './bulk.js';
 import { closeOnSignals } from './cleanup.js';
+import { control } from './control.js';
+import { crowd } from './crowd.js';
+import { events } from './events.js';
 import { forwarding } from './forwarding.js';
 import { memory } from './memory.js';
 import { push } from './push.js';
@@ -15,12 +18,15 @@ import { testRun } from './testRun.js';
 /** In the order in which they run. */
 const SECTIONS: Readonly<Record<string, (scale: Scale) => Promise<Section>>> = {
   testrun: testRun,
+  control,
   forwarding,
   announcements,
   sessions,
+  crowd,
   bulk,
   push,
   memory,
+  events,
 };
 
 const IDLE_LOAD = 0.5;
@@ -54,12 +60,14 @@ async function main(): Promise<number> {
   }
   const behind = sections.flatMap((section) => section.behind);
   process.stdout.write(`${behind.map((line) => `behind netfilter: ${line}\n`).join('')}\n`);
+  const targets = sections.flatMap((section) => section.targets);
+  process.stdout.write(`## Targets\n\n${targetText(targets)}\n\n`);
   const seconds = (performance.now() - begin) / 1000;
   process.stdout.write(`done in ${seconds.toFixed(0)} s\n`);
   if (options.json !== null)
     writeFileSync(
       options.json,
-      `${JSON.stringify({ version: 1, pid: process.pid, scale: options.scale.name, machine, load, seconds, sections, behind }, null, 2)}\n`,
+      `${JSON.stringify({ version: 2, pid: process.pid, scale: options.scale.name, machine, load, seconds, sections, behind, targets }, null, 2)}\n`,
     );
   return 0;
 }

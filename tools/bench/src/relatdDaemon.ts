@@ -11,33 +11,37 @@ const SCRIPT = inRepository('packages/cli/bin/relatd.js');
 /** Of the times in /proc/PID/stat and /proc/stat. */
 const TICKS_PER_SECOND = 100;
 
-/** A `relatd up` for a lab's gateway, with all defaults. */
+/** A `relatd up` for a lab's gateway, with all defaults but what is given. */
 export class RelatdDaemon {
   /** Milliseconds from the start of the process to `relatd ready`. */
   readonly readyMs: number;
   readonly #process: RunningProcess;
+  readonly #socket: string;
   readonly #namespace: Namespace;
   readonly #withdraw: () => void;
 
-  private constructor(process: RunningProcess, namespace: Namespace, readyMs: number) {
+  private constructor(process: RunningProcess, socket: string, namespace: Namespace, readyMs: number) {
     this.#process = process;
+    this.#socket = socket;
     this.#namespace = namespace;
     this.#withdraw = atEnd(() => this.close());
     this.readyMs = readyMs;
   }
 
-  static async start(lab: Lab): Promise<RelatdDaemon> {
+  static async start(lab: Lab, config: object = {}): Promise<RelatdDaemon> {
     const directory = await lab.gateway.directory();
     const file = join(directory, 'relatd.yaml');
     const assignments = CONTROL_PORTS.map((port) => ({ name: `ftp-${String(port)}`, helper: 'ftp', port }));
-    await writeFile(file, JSON.stringify({ interfaces: ['eth0', 'eth1'], assignments, listen: { metrics: 'off' } }));
+    const own = { interfaces: ['eth0', 'eth1'], assignments, listen: { metrics: 'off' } };
+    await writeFile(file, JSON.stringify({ ...own, ...config }));
+    const socket = join(directory, 'relatd.sock');
     const begin = performance.now();
     const started = await Namespace.here.spawn(process.execPath, [
       ...[SCRIPT, 'up', '-c', file, '--netns', lab.gateway.path],
-      ...['--socket', join(directory, 'relatd.sock'), '--ephemeral'],
+      ...['--socket', socket, '--ephemeral'],
     ]);
     await started.waitFor(/^relatd ready/m, 30_000);
-    return new RelatdDaemon(started, lab.gateway, performance.now() - begin);
+    return new RelatdDaemon(started, socket, lab.gateway, performance.now() - begin);
   }
 
   /** Bytes of memory that are its own or shared and in RAM. */
@@ -53,8 +57,25 @@ export class RelatdDaemon {
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
   }
 
+  /** Lets it stand still, and go on. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#process.kill(name);
+  }
+
+  /** Starts a `relatd` command that asks it. */
+  command(...args: readonly string[]): Promise<RunningProcess> {
+    return Namespace.here.spawn(process.execPath, [SCRIPT, ...args, '--socket', this.#socket]);
+  }
+
+  /** What such a command prints. */
+  ask(...args: readonly string[]): Promise<string> {
+    return Namespace.here.run(process.execPath, [SCRIPT, ...args, '--socket', this.#socket]);
+  }
+
   async close(): Promise<void> {
     this.#withdraw();
+    // It has to run to be told to stop.
+    this.signal('SIGCONT');
     const code = await this.#process.stop({ graceMs: 10_000 });
     if (code === 0) return;
     await Namespace.here.exec(process.execPath, [SCRIPT, 'down', '--netns', this.#namespace.path]);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Spread } from './statistics.js';
 
-export type Unit = 'ns' | 'us' | 'ms' | 's' | 'ratio' | 'per second' | 'Gbit/s' | 'bytes' | 'MiB' | 'count' | '';
+export type Unit =
+  'ns' | 'us' | 'ms' | 's' | 'ratio' | 'per second' | 'Gbit/s' | 'bytes' | 'MB' | 'MiB' | 'ns per byte' | 'count' | '';
 
 /** A measured value. */
 export interface Figure {
@@ -32,6 +33,15 @@ export interface Section {
   readonly tables: readonly Table[];
   /** Where relatd falls behind netfilter, a line each. */
   readonly behind: readonly string[];
+  /** What relatd is to reach, and what it does. */
+  readonly targets: readonly Target[];
+}
+
+/** Something that relatd is to reach. */
+export interface Target {
+  readonly target: string;
+  readonly reached: string;
+  readonly met: boolean;
 }
 
 export const figure = (value: Spread, unit: Unit): Figure => ({ value, unit });
@@ -50,6 +60,23 @@ function number(value: number): string {
   if (size >= 100) return Math.round(value).toLocaleString('en');
   if (Number.isInteger(value) && size < 100) return String(value);
   return value.toFixed(Math.max(0, DIGITS - 1 - Math.floor(Math.log10(Math.max(size, 0.01)))));
+}
+
+/** A target for a measured value: its median decides. */
+export function target(text: string, reached: Figure, met: (median: number) => boolean): Target {
+  return { target: text, reached: cellText(reached), met: met(reached.value.median) };
+}
+
+export const atMost = (text: string, reached: Figure, limit: number): Target =>
+  target(text, reached, (median) => median <= limit);
+
+export const atLeast = (text: string, reached: Figure, limit: number): Target =>
+  target(text, reached, (median) => median >= limit);
+
+/** All targets as one table. */
+export function targetText(targets: readonly Target[]): string {
+  const rows = targets.map(({ target, reached, met }) => ({ label: target, cells: [reached, met ? 'yes' : 'no'] }));
+  return tableLines({ title: 'target', columns: ['reached', 'met?'], rows }).join('\n');
 }
 
 /** The quartiles, for sentences: `1.2 to 1.4`. */

@@ -10,6 +10,15 @@ export interface Piece {
   readonly count: number;
   /** Behind the headers, the same in every packet. */
   readonly payload: Uint8Array;
+  /** Whether each use of an entry goes on where the one before has ended: its sequence number advances by the payload. */
+  readonly advances?: boolean;
+}
+
+/** Two bytes of a payload that change places with each round through a piece, and the ports that they make. */
+export interface Turn {
+  readonly offsets: readonly [number, number];
+  /** In this round, and in the one before. */
+  readonly ports: readonly [number, number];
 }
 
 /** What a piece of the ring is sent through. */
@@ -19,8 +28,19 @@ export interface Target {
   readonly ifindex: number;
 }
 
+/** How packets are run. */
+export interface RunOptions {
+  /** What the program gives back for each. */
+  readonly verdict?: number;
+  readonly next?: number;
+  readonly turn?: Turn;
+}
+
+/** Programs of the ring's own, see ring.bpf.c and yardstick.h. */
+export type Yardstick = 'empty' | 'empty_tag' | 'bare_insert' | 'bare_walk' | 'bare_copy';
+
 const SCRATCH_SLOT = 0;
-const CURSOR_BYTES = 20;
+const CURSOR_BYTES = 44;
 const INGRESS = 0;
 
 /** Runs programs on packets of many different tuples: see tools/bench/native/ring.bpf.c. */
@@ -32,48 +52,59 @@ export class Ring {
   readonly #cursor: BpfMap;
   readonly #targets: BpfMap;
   readonly #next: BpfProgram;
-  readonly #empty: BpfProgram;
-  readonly #emptyTag: BpfProgram;
   #used: number;
   #slots = 1;
 
-  /** `pieces`: how many headers all pieces have together. */
-  constructor(pieces: number) {
+  /** `pieces`: how many headers all pieces have together. `expectations`: room of the yardstick's tables. */
+  constructor(pieces: number, expectations = 1) {
     this.#used = this.size;
     this.#object = new BpfObject({
       file: nativeTool('ring.bpf.o'),
       pins: null,
-      maxEntries: { ring: this.size + pieces },
+      maxEntries: {
+        ring: this.size + pieces,
+        bare_index: expectations,
+        bare_records: expectations,
+        bare_free: expectations,
+      },
     });
     this.#entries = this.#object.map('ring');
     this.#cursor = this.#object.map('cursor');
     this.#targets = this.#object.map('targets');
     this.#next = this.#object.program('ring_next');
-    this.#empty = this.#object.program('empty');
-    this.#emptyTag = this.#object.program('empty_tag');
   }
 
   /** Adds headers for good. */
-  add(headers: readonly Uint8Array[], payload = new Uint8Array()): Piece {
-    const piece = { start: this.#used, count: headers.length, payload };
+  add(headers: readonly Uint8Array[], payload = new Uint8Array(), advances = false): Piece {
+    const piece = { start: this.#used, count: headers.length, payload, advances };
     this.#write(this.#used, headers);
     this.#used += headers.length;
     return piece;
   }
 
+  /** One of the yardstick's maps. */
+  map(name: 'bare_events' | 'bare_tables'): BpfMap {
+    return this.#object.map(name);
+  }
+
   /** A place for a program under test. */
-  target(program: BpfProgram | 'empty' | 'empty-tag', namespace: Namespace, ifindex: number): Target {
+  target(program: BpfProgram | Yardstick, namespace: Namespace, ifindex: number): Target {
     const slot = this.#slots++;
-    const chosen = program === 'empty' ? this.#empty : program === 'empty-tag' ? this.#emptyTag : program;
+    const chosen = typeof program === 'string' ? this.#object.program(program) : program;
     this.#targets.setProgram(number32(slot), chosen);
     return { slot, namespace, ifindex };
   }
 
-  /** Nanoseconds per packet of `repeat` packets at the ingress of an interface. */
-  run(piece: Piece, target: Target, repeat: number, verdict = -1): number {
+  /** Nanoseconds per packet of `repeat` packets at the ingress of an interface, from entry `next` of the piece on. */
+  run(piece: Piece, target: Target, repeat: number, { verdict = -1, next = 0, turn }: RunOptions = {}): number {
     const cursor = new Uint8Array(CURSOR_BYTES);
     const view = new DataView(cursor.buffer);
-    [piece.start, piece.count, 0, INGRESS, target.slot].forEach((word, at) => view.setUint32(at * 4, word, true));
+    const advance = piece.advances === true ? piece.payload.length : 0;
+    const turned = turn === undefined ? [0, 0, 0, 0] : [...turn.offsets, ...turn.ports];
+    const words = [piece.start, piece.count, next, INGRESS, target.slot, advance, ...turned, 0];
+    words.forEach((word, at) => {
+      view.setUint32(at * 4, word, true);
+    });
     this.#cursor.update(number32(0), cursor);
     const data = new Uint8Array(ETHERNET_BYTES + HEADER_BYTES + piece.payload.length);
     data[12] = 0x08;
@@ -87,17 +118,17 @@ export class Ring {
   }
 
   /** Sends headers, {@link size} at most, through a datapath once: at its ingress from clients, or from servers. */
-  once(headers: readonly Uint8Array[], loaded: LoadedDatapath, fromServer: boolean): void {
+  once(headers: readonly Uint8Array[], loaded: LoadedDatapath, fromServer: boolean, payload = new Uint8Array()): void {
     this.#write(0, headers);
     this.#targets.setProgram(number32(SCRATCH_SLOT), loaded.main);
     const { namespace, sides } = loaded;
     const target = { slot: SCRATCH_SLOT, namespace, ifindex: fromServer ? sides.server : sides.client };
-    this.run({ start: 0, count: headers.length, payload: new Uint8Array() }, target, headers.length);
+    this.run({ start: 0, count: headers.length, payload }, target, headers.length);
   }
 
   close(): void {
     for (const map of [this.#entries, this.#cursor, this.#targets]) map.close();
-    for (const program of [this.#next, this.#empty, this.#emptyTag]) program.close();
+    this.#next.close();
     this.#object.close();
   }
 

@@ -2,7 +2,7 @@
 import { FtpLab, VARIANT_TITLES, type Variant } from './ftpLab.js';
 import type { Scale } from './options.js';
 import { machineCpuSeconds } from './relatdDaemon.js';
-import { figure, quartileText, single, type Row, type Section } from './report.js';
+import { atLeast, figure, quartileText, single, target, type Row, type Section, type Target } from './report.js';
 import { turned } from './rounds.js';
 import { pairedDifference, pairedRatio, spread } from './statistics.js';
 import { closeAll } from './variant.js';
@@ -29,6 +29,7 @@ export async function sessions(scale: Scale): Promise<Section> {
     const notes: string[] = [];
     const rows: Row[] = [];
     const behind: string[] = [];
+    const targets: Target[] = [];
     const servers: ('light' | 'vsftpd')[] = ['light', 'vsftpd'];
     for (const server of servers) {
       if (server === 'vsftpd') {
@@ -65,6 +66,18 @@ export async function sessions(scale: Scale): Promise<Section> {
             `${String(own.failed)} of ${String(count * scale.sessionRounds)} ${server} sessions did not succeed, ${VARIANT_TITLES[variant]} (the first: ${own.complaint})`,
           );
         if (daemon === null) continue;
+        targets.push(
+          atLeast(
+            `${server} FTP sessions per second, ${VARIANT_TITLES[variant]}: at least netfilter's`,
+            figure(versus, 'ratio'),
+            1,
+          ),
+          target(
+            `gateway CPU per 1,000 ${server} sessions, ${VARIANT_TITLES[variant]}: at most netfilter's, so the difference at most 0`,
+            figure(pairedDifference(own.cpu, netfilter.cpu), 's'),
+            (median) => median <= 0,
+          ),
+        );
         if (versus.median < 1)
           behind.push(
             `${server} sessions per second, ${VARIANT_TITLES[variant]}: ${versus.median.toFixed(2)} of netfilter's (quartiles ${quartileText(versus)})`,
@@ -101,6 +114,7 @@ export async function sessions(scale: Scale): Promise<Section> {
         },
       ],
       behind,
+      targets,
     };
   } finally {
     await closeAll(labs);

@@ -44,3 +44,24 @@ export const pairedDifference = (one: readonly number[], other: readonly number[
 /** How many times `other` `one` is. */
 export const pairedRatio = (one: readonly number[], other: readonly number[]): Spread =>
   pair(one, other, (a, b) => a / b);
+
+/** How much more `one` is than `other`, round by round. */
+export const differences = (one: readonly number[], other: readonly number[]): number[] =>
+  one.slice(0, other.length).map((value, round) => value - (other[round] ?? Number.NaN));
+
+/** How many times the median of `other` the median of `one` is, with the quartiles of the quotients by round. */
+export function ratioOfMedians(one: readonly number[], other: readonly number[]): Spread {
+  return { ...pairedRatio(one, other), median: quantile(one, 0.5) / quantile(other, 0.5) };
+}
+
+/** Standard normal quantile of 97.5 %. */
+const Z = 1.96;
+
+/** The 95 % interval of the median, by the ranks between which it lies. Of few values: the least and the greatest. */
+export function medianInterval(values: readonly number[]): { readonly lower: number; readonly upper: number } {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = (Z * Math.sqrt(sorted.length)) / 2;
+  const below = Math.max(0, Math.floor(sorted.length / 2 - half));
+  const above = Math.min(sorted.length - 1, Math.ceil(sorted.length / 2 + half));
+  return { lower: sorted[below] ?? Number.NaN, upper: sorted[above] ?? Number.NaN };
+}

@@ -1,138 +1,134 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Namespace as LabNamespace } from '@relatd/lab';
-import { Namespace } from '@relatd/datapath';
 import { FLAG, header } from './header.js';
-import { CLIENT_NEXT, LoadedDatapath, SERVER_NEXT } from './loadedDatapath.js';
+import { CLIENT_NEXT, SERVER_NEXT, type LoadedDatapath } from './loadedDatapath.js';
 import type { Scale } from './options.js';
+import { Place } from './place.js';
 import { PER_MASTER, dataConnection, master, strangers } from './plan.js';
-import { figure, type Row, type Section } from './report.js';
-import { Ring, type Piece, type Target } from './ring.js';
+import { atMost, figure, type Row, type Section, type Target } from './report.js';
+import { Ring, type Piece } from './ring.js';
 import { pairedRounds } from './rounds.js';
-import { pairedDifference, pairedRatio, spread } from './statistics.js';
+import { differences, ratioOfMedians, spread } from './statistics.js';
+import { closeAll } from './variant.js';
 
 const REDIRECT = 7;
 const PASS = -1;
 const PORT_LINE = new TextEncoder().encode('PORT 10,201,0,1,200,10\r\n');
+const LIMITS = { TCP: 1.3, SYN: 3 } as const;
 
 interface Traffic {
   readonly label: string;
   readonly piece: Piece;
-  readonly floor: 'empty' | 'empty-tag';
+  readonly floor: 'empty' | 'empty_tag';
   readonly verdict: number;
 }
 
-/** Cost per packet of the programs, in BPF_PROG_TEST_RUN. */
+/** Cost per packet of the programs, in BPF_PROG_TEST_RUN: with nothing in the tables, and with very much. */
 export async function testRun(scale: Scale): Promise<Section> {
-  const { tuples, loads, testRunRounds: rounds } = scale;
-  const lab = await LabNamespace.create(`relatd-${String(process.pid)}-bench`);
-  const namespaces: LabNamespace[] = [lab];
-  const ring = new Ring(6 * tuples);
-  const loaded: LoadedDatapath[] = [];
+  const { tuples, fullExpectations, fullFlows, testRunRounds: rounds } = scale;
+  const ring = new Ring(6 * tuples + fullFlows);
+  const places: Place[] = [];
+  const sizes = { flows: 262_144, controls: 131_072, expectations: fullExpectations + fullFlows, embryonic: 32_768 };
   try {
-    for (const load of loads) {
-      const place = await LabNamespace.create(`relatd-${String(process.pid)}-bench${String(load)}`);
-      namespaces.push(place);
-      await place.run('ip', ['link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth1']);
-      for (const name of ['eth0', 'eth1']) await place.run('ip', ['link', 'set', name, 'up']);
-      const namespace = Namespace.open(place.name);
-      const index = Object.fromEntries(namespace.interfaces().map((one) => [one.name, one.index]));
-      const datapath = new LoadedDatapath(namespace, { client: index['eth0'] ?? 0, server: index['eth1'] ?? 0 });
-      loaded.push(datapath);
-      datapath.masters(ring, Math.ceil(load / PER_MASTER));
-      datapath.expect(0, load);
-    }
+    for (const name of ['bare', 'full']) places.push(await Place.create(name, sizes));
+    const [none, full] = places.map(({ loaded }) => loaded) as [LoadedDatapath, LoadedDatapath];
+    const firstFlow = PER_MASTER * Math.ceil(fullExpectations / PER_MASTER);
+    const owners = Math.ceil((firstFlow + fullFlows) / PER_MASTER);
+    full.masters(ring, owners);
+    full.expect(0, fullExpectations);
+    full.relatedFlows(ring, firstFlow, fullFlows);
+
     const others = strangers(tuples);
-    // Of masters that hold no expectation in any of the tables.
-    const firstFlow = PER_MASTER * Math.ceil(Math.max(...loads) / PER_MASTER);
-    const flows = Array.from({ length: tuples }, (_, at) => dataConnection(firstFlow + at));
-    const masters = Array.from({ length: tuples }, (_, at) => master(at));
     const next = { seq: CLIENT_NEXT, ack: SERVER_NEXT };
     const plain = { floor: 'empty', verdict: PASS } as const;
-    const foreign = ring.add(others.map((one) => header(one, next)));
-    const foreignSyn = ring.add(others.map((one) => header(one, { flags: FLAG.syn })));
-    const foreignUdp = ring.add(others.map((one) => header(one, { protocol: 'udp' })));
-    const many = tuples.toLocaleString('en');
     const light: Traffic[] = [
-      { label: 'other traffic, TCP', piece: foreign, ...plain },
-      { label: 'other traffic, SYN', piece: foreignSyn, ...plain },
-      { label: 'other traffic, UDP', piece: foreignUdp, ...plain },
+      { label: 'other traffic, TCP', piece: ring.add(others.map((one) => header(one, next))), ...plain },
+      {
+        label: 'other traffic, SYN',
+        piece: ring.add(others.map((one) => header(one, { flags: FLAG.syn }))),
+        ...plain,
+      },
+      {
+        label: 'other traffic, UDP',
+        piece: ring.add(others.map((one) => header(one, { protocol: 'udp' }))),
+        ...plain,
+      },
     ];
+    const flows = Array.from({ length: fullFlows }, (_, at) => dataConnection(firstFlow + at));
+    const masters = Array.from({ length: Math.min(tuples, owners) }, (_, at) => master(at));
     const heavy: Traffic[] = [
-      { label: `other traffic, TCP, beside ${many} related flows`, piece: foreign, ...plain },
-      { label: `other traffic, SYN, beside ${many} related flows`, piece: foreignSyn, ...plain },
       { label: 'a related flow', piece: ring.add(flows.map((one) => header(one, next))), ...plain },
       { label: 'control, no payload', piece: ring.add(masters.map((one) => header(one, next))), ...plain },
       {
-        label: 'control payload, held',
+        label: 'control payload of a judged connection, held',
         piece: ring.add(
           masters.map((one) => header(one, { ...next, payload: PORT_LINE })),
           PORT_LINE,
         ),
-        floor: 'empty-tag',
+        floor: 'empty_tag',
         verdict: REDIRECT,
       },
     ];
-    const [first] = loaded;
-    if (first === undefined) throw new Error('nothing is loaded');
-    const floorAt = (program: 'empty' | 'empty-tag'): Target =>
-      ring.target(program, first.namespace, first.sides.client);
-    const floors = { empty: floorAt('empty'), 'empty-tag': floorAt('empty-tag') };
-    const targets = loaded.map(({ main, namespace, sides }) => ring.target(main, namespace, sides.client));
-    const repeat = tuples;
-
-    const columns = ['empty program', ...loads.map((load) => `${load.toLocaleString('en')} expectations, net`)];
-    const last = loads.at(-1) ?? 0;
-    columns.push(`${last.toLocaleString('en')} : 0`);
-    const rows: Row[] = [];
-    const measure = async (traffic: readonly Traffic[]): Promise<void> => {
-      for (const { label, piece, floor, verdict } of traffic) {
-        const contenders = [
-          { name: 'floor', measure: () => ring.run(piece, floors[floor], repeat) },
-          ...targets.map((target, at) => ({
-            name: String(at),
-            measure: () => ring.run(piece, target, repeat, verdict),
-          })),
-        ];
-        for (const contender of contenders) contender.measure();
-        const results = await pairedRounds(contenders, rounds);
-        const series = (name: string): number[] => results[name] ?? [];
-        rows.push({
-          label,
-          cells: [
-            figure(spread(series('floor')), 'ns'),
-            ...targets.map((_, at) => figure(pairedDifference(series(String(at)), series('floor')), 'ns')),
-            figure(pairedRatio(series(String(targets.length - 1)), series('0')), 'ratio'),
-          ],
-        });
-      }
+    const floors = {
+      empty: ring.target('empty', none.namespace, none.sides.client),
+      empty_tag: ring.target('empty_tag', none.namespace, none.sides.client),
     };
-    await measure(light);
-    for (const [at, one] of loaded.entries()) {
-      const there = Math.ceil((loads[at] ?? 0) / PER_MASTER);
-      one.masters(ring, tuples - there, there);
-      one.relatedFlows(ring, firstFlow, tuples);
-      one.datapath.hold(
-        () => undefined,
-        () => undefined,
-      );
-    }
-    await measure(heavy);
+    const targetOf = ({ main, namespace, sides }: LoadedDatapath): (typeof floors)['empty'] =>
+      ring.target(main, namespace, sides.client);
+    const [onNone, onFull] = [targetOf(none), targetOf(full)];
+
+    const rows: Row[] = [];
+    const targets: Target[] = [];
+    const measure = async ({ label, piece, floor, verdict }: Traffic, both: boolean): Promise<void> => {
+      const repeat = Math.max(tuples, piece.count);
+      const contenders = [
+        { name: 'floor', measure: () => ring.run(piece, floors[floor], repeat) },
+        { name: 'none', measure: () => (both ? ring.run(piece, onNone, repeat, { verdict }) : Number.NaN) },
+        { name: 'full', measure: () => ring.run(piece, onFull, repeat, { verdict }) },
+      ] as const;
+      for (const contender of contenders) contender.measure();
+      const results = await pairedRounds(contenders, rounds);
+      const [less, more] = [differences(results.none, results.floor), differences(results.full, results.floor)];
+      const ratio = figure(ratioOfMedians(more, less), 'ratio');
+      rows.push({
+        label,
+        cells: [
+          figure(spread(results.floor), 'ns'),
+          both ? figure(spread(less), 'ns') : null,
+          figure(spread(more), 'ns'),
+          both ? ratio : null,
+        ],
+      });
+      for (const [kind, limit] of Object.entries(LIMITS))
+        if (label === `other traffic, ${kind}`)
+          targets.push(
+            atMost(`${label}, tables full: at most ${String(limit)} x the cost with empty ones`, ratio, limit),
+          );
+    };
+    for (const traffic of light) await measure(traffic, true);
+    full.datapath.hold(
+      () => undefined,
+      () => undefined,
+    );
+    for (const traffic of heavy) await measure(traffic, false);
+    const many = tuples.toLocaleString('en');
     return {
       name: 'testrun',
       title: 'Cost per packet, BPF_PROG_TEST_RUN',
       notes: [
-        `${tuples.toLocaleString('en')} different tuples in a ring, at ingress; medians (quartiles) of ${String(rounds)} rounds of ${repeat.toLocaleString('en')} packets, order rotated. ` +
-          'Net: less the empty program behind the same ring in the same round. The last column has the ring in it on both sides. ' +
-          `Below the first three rows the tables also hold ${many} control connections and as many related flows, whose ports are all over the range. ` +
-          'Held control payload ends with the redirect; what the daemon does then is in the section on announcements. ' +
+        `${many} different tuples in a ring, at ingress; medians (quartiles) of ${String(rounds)} rounds of as many packets, order rotated. ` +
+          `Full: ${fullExpectations.toLocaleString('en')} expectations, ${fullFlows.toLocaleString('en')} related flows, ${owners.toLocaleString('en')} control connections, on ports all over the range. ` +
+          'Net: less the empty program behind the same ring in the same round; ratios are of net costs. ' +
+          'Held is what the tables cannot decide: here none are in force. It ends with the redirect; what the daemon does then is in the section on announcements. ' +
           'netfilter cannot be run this way: the section on forwarding compares.',
       ],
-      tables: [{ title: 'ns per packet', columns, rows }],
+      tables: [
+        { title: 'ns per packet', columns: ['empty program', 'empty tables, net', 'full, net', 'full : empty'], rows },
+      ],
       behind: [],
+      targets,
     };
   } finally {
-    for (const one of loaded) one.close();
+    await closeAll(places);
     ring.close();
-    for (const one of namespaces) await one.close();
   }
 }

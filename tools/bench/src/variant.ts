@@ -17,12 +17,9 @@ const helper = `ct helper ftp {
 /** Firewalls of the gateway: what a data connection needs is open, everything else closed. */
 export const FIREWALLS = {
   nothing: '',
-  /** A rule that reads the mark, and nobody who sets it: what a firewall without state costs. */
-  stateless: `table inet bench {
-  chain forward {
-    type filter hook forward priority filter; policy accept
-    ${RELATED_RULE}
-  }
+  /** Tracking with netfilter's own helper, and nothing that is decided by it. */
+  conntrack: `table inet bench {
+  ${helper}
 }`,
   /** netfilter's own helper. */
   netfilter: `table inet bench {
@@ -35,11 +32,14 @@ export const FIREWALLS = {
 }`,
   /** relatd's mark alone: no conntrack. */
   mark: `table inet bench {
+  counter unexpected {
+  }
   chain forward {
     type filter hook forward priority filter; policy drop
     ${RELATED_RULE}
     tcp dport ${PORTS} accept
     tcp sport ${PORTS} accept
+    tcp flags & (syn | ack) == syn counter name unexpected
   }
 }`,
   /** What `relatd rules nft\` recommends: the first packet by mark, the rest by conntrack. */
@@ -55,12 +55,12 @@ export const FIREWALLS = {
 
 export type Firewall = keyof typeof FIREWALLS;
 
-/** A lab whose gateway has that firewall; with `open` nothing is dropped by it. */
-export async function buildLab(firewall: Firewall, open = false): Promise<Lab> {
+/** A lab whose gateway has that firewall. */
+export async function buildLab(firewall: Firewall): Promise<Lab> {
   const lab = await Lab.create({ ipv6: false });
   try {
     const rules = FIREWALLS[firewall];
-    if (rules !== '') await lab.gateway.nft(`${open ? rules.replace('policy drop', 'policy accept') : rules}\n`);
+    if (rules !== '') await lab.gateway.nft(`${rules}\n`);
     return lab;
   } catch (error) {
     await lab.close();
