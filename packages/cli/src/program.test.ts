@@ -41,7 +41,19 @@ describe('help', () => {
   test('knows every command of the contract, and every file of src/commands', () => {
     const names = commands.map(({ name }) => name);
     expect(names.toSorted()).toEqual(
-      ['up', 'down', 'check', 'reload', 'flows', 'expectations', 'monitor', 'status', 'rules', 'demo'].toSorted(),
+      [
+        'up',
+        'down',
+        'check',
+        'reload',
+        'flows',
+        'expectations',
+        'monitor',
+        'status',
+        'rules',
+        'helper',
+        'demo',
+      ].toSorted(),
     );
     for (const name of names) expect(existsSync(new URL(`./commands/${name}.ts`, import.meta.url)), name).toBe(true);
     for (const file of ['README.md', 'docs/CONTRACT.md', 'CONTRACT.md']) {
@@ -50,7 +62,7 @@ describe('help', () => {
   });
 
   test('every data command prints JSON, every example is a valid command line of its command', () => {
-    for (const name of ['flows', 'expectations', 'monitor', 'status', 'check', 'down', 'reload']) {
+    for (const name of ['flows', 'expectations', 'monitor', 'status', 'check', 'down', 'reload', 'helper']) {
       expect(
         commands.find((spec) => spec.name === name)?.options.map(({ flags }) => flags),
         name,

@@ -32,6 +32,35 @@ async function relatd(...line: string[]) {
   return { code, out: context.out(), err: context.err() };
 }
 
+describe('helper show', () => {
+  test('draws phases, and what each message announces', async () => {
+    const { code, out, err } = await relatd('helper', 'show', 'tftp');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toContain('client  request: ANNOUNCES udp from the server to the client, its own port');
+    expect((await relatd('helper', 'show', 'ftp')).out).toContain(
+      'server  entering extended passive mode: ends a reply of several lines, if one is open; answers epsv; ANNOUNCES tcp from the client to the server, port <port>',
+    );
+  });
+
+  test('is data with --json', async () => {
+    expect(JSON.parse((await relatd('helper', 'show', 'irc', '--json')).out)).toMatchObject({
+      name: 'irc',
+      protocol: 'tcp',
+      phases: ['opening', 'asked', 'registered'],
+      perMaster: 8,
+    });
+  });
+
+  test('says what is wrong with a file, and where', async () => {
+    const file = join(directory, 'bad.yaml');
+    writeFileSync(file, 'helper: bad\n');
+    const { code, err } = await relatd('helper', 'show', file);
+    expect(code).toBe(2);
+    expect(err).toContain(`${file}:1:1: title:`);
+    expect((await relatd('helper', 'show', 'nothing')).code).toBe(2);
+  });
+});
+
 describe('flows and expectations', () => {
   test('are aligned lines with a heading', async () => {
     const { code, out, err } = await relatd('flows');
