@@ -191,17 +191,23 @@ static __always_inline bool address_read(const struct announcement *announcement
 	return true;
 }
 
-/* Puts what one announcement announces on the list. Returns whether it makes sense and fits. */
+enum announced {
+	ANNOUNCED_NOTHING = 0, /* it makes no sense */
+	ANNOUNCED,
+	ANNOUNCED_TOO_MUCH, /* there is no room for it */
+};
+
+/* Puts what one announcement announces on the list. */
 __noinline int dialogue_announce(struct walker *walker, const struct announcement *announcement,
 				 __u32 end)
 {
 	if (!walker || !announcement)
-		return 0;
+		return ANNOUNCED_NOTHING;
 	struct scratch *scratch = scratch_get();
 	__u32 first, last;
 
 	if (!scratch || !address_read(announcement, walker, &scratch->own, &scratch->address))
-		return 0;
+		return ANNOUNCED_NOTHING;
 	first = walker->reg[announcement->port & LIMIT_REGISTERS];
 	if (announcement->port == LIMIT_NO_REGISTER)
 		first = scratch->own_port;
@@ -211,14 +217,14 @@ __noinline int dialogue_announce(struct walker *walker, const struct announcemen
 	if (announcement->to != LIMIT_NO_REGISTER)
 		last = walker->reg[announcement->to & LIMIT_REGISTERS];
 	if (first < 1 || last > 65535 || last < first || last - first >= LIMIT_RANGE)
-		return 0;
+		return ANNOUNCED_NOTHING;
 	for (int i = 0; i < LIMIT_RANGE; i++) {
 		struct act *act;
 
 		if (first + i > last)
 			break;
 		if (scratch->acts >= ACTS)
-			return 0;
+			return ANNOUNCED_TOO_MUCH;
 		act = &scratch->act[scratch->acts & (ACTS - 1)];
 		scratch->acts++;
 		act->address = scratch->address;
@@ -229,7 +235,24 @@ __noinline int dialogue_announce(struct walker *walker, const struct announcemen
 		act->protocol = announcement->protocol;
 		act->anyone = announcement->anyone;
 	}
-	return 1;
+	return ANNOUNCED;
+}
+
+/* All that a message announces, or nothing of it. */
+static __always_inline enum announced dialogue_announce_all(struct scratch *scratch,
+							    struct walker *walker,
+							    const struct rule *rule, __u32 end)
+{
+	enum announced done = ANNOUNCED_NOTHING;
+	__u32 acts = scratch->acts;
+
+	if (end - walker->start <= LIMIT_MESSAGE)
+		done = dialogue_announce(walker, &rule->announce[0], end);
+	if (done == ANNOUNCED && rule->announcements > 1)
+		done = dialogue_announce(walker, &rule->announce[1], end);
+	if (done == ANNOUNCED_NOTHING)
+		scratch->acts = acts;
+	return done;
 }
 
 /* A message is complete, `end` is the sequence number behind it. Returns a verdict. */
@@ -267,11 +290,12 @@ __noinline int dialogue_message(struct stream *stream, __u32 direction, __u32 nu
 		scratch->acts++;
 	}
 	if (rule->announcements) {
-		if (end - walker->start > LIMIT_MESSAGE)
-			return machine_unmatched(machine);
-		if (!dialogue_announce(walker, &rule->announce[0], end))
-			return machine_unmatched(machine);
-		if (rule->announcements > 1 && !dialogue_announce(walker, &rule->announce[1], end))
+		enum announced done = dialogue_announce_all(scratch, walker, rule, end);
+
+		/* Whoever judges has more room, whatever becomes of what no rule fits. */
+		if (done == ANNOUNCED_TOO_MUCH)
+			return VERDICT_JUDGE;
+		if (done == ANNOUNCED_NOTHING)
 			return machine_unmatched(machine);
 		pending_supersede(dialogue, machine->withdrawable);
 	}

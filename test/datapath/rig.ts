@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { fileURLToPath } from 'node:url';
+import type { Machine } from '@relatd/grammar';
 import { definitions } from '@relatd/helpers';
 import { Namespace as LabNamespace, addressBytes } from '@relatd/lab';
 import {
@@ -373,9 +374,10 @@ export class Rig {
     this.#assigned.clear();
   }
 
-  /** Puts a helper's machine into its place in the tables, by default the first; what policies call it. */
-  load(helper: string, machine = 1): number {
-    this.map('machines').update(number32(machine - 1), helperBytes(helper));
+  /** Puts a machine, or that of one of our helpers, into a place in the tables, by default the first; what policies call it. */
+  load(helper: string | Machine, machine = 1): number {
+    const bytes = typeof helper === 'string' ? helperBytes(helper) : machineBytes(helper);
+    this.map('machines').update(number32(machine - 1), bytes);
     return machine;
   }
 

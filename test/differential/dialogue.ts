@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One dialogue as packets, and how it is written down.
+import type { HelperName } from './machines.js';
 
 /** 0: from who opened the connection. */
 export type Side = 0 | 1;
-
-export const HELPERS = ['ftp', 'irc', 'tftp'] as const;
-export type HelperName = (typeof HELPERS)[number];
 
 /** What an assignment allows. */
 export interface Allowed {
@@ -54,7 +52,14 @@ const ADDRESSES = {
   4: ['10.0.1.2', '10.0.2.2'],
   6: ['2001:db8:1::2', '2001:db8:2::2'],
 } as const;
-const PORTS: Readonly<Record<HelperName, number>> = { ftp: 21, irc: 6667, tftp: 69 };
+/** Where servers listen. */
+export const PORTS: Readonly<Record<HelperName, number>> = {
+  ftp: 21,
+  irc: 6667,
+  tftp: 69,
+  rtsp: 554,
+  everything: 7000,
+};
 
 /** Both ends of a connection, client first. */
 export function endsOf({ helper, family, clientPort }: Setup): readonly { address: string; port: number }[] {
@@ -120,7 +125,7 @@ export function dialogueText({ setup, packets, reset }: Dialogue): string {
 /** Reads what {@link dialogueText} writes; comments begin with #, and what comes of it with `outcome`. */
 export function readDialogue(text: string): Dialogue {
   const [head = '', allow = '', ...lines] = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  const first = /^(ftp|irc|tftp) ipv([46]) port (\d+) isn (\d+) (\d+)( nat)?$/.exec(head);
+  const first = /^(ftp|irc|tftp|rtsp|everything) ipv([46]) port (\d+) isn (\d+) (\d+)( nat)?$/.exec(head);
   const second = /^allow (\d+)-(\d+) limit (\d+) timeout (\d+)( third-party)?$/.exec(allow);
   if (first === null || second === null) throw new Error(`no dialogue: ${head} / ${allow}`);
   const packets: Packet[] = [];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Difference } from './compare.js';
-import type { HelperName } from './dialogue.js';
+import type { HelperName } from './machines.js';
 import type { Peculiarity } from './model.js';
 
 /** A difference that is right, and why. */
@@ -11,7 +11,13 @@ export interface Explanation {
 }
 
 /** Bytes of a line that each parser keeps. */
-const KEPT: Readonly<Record<HelperName, number>> = { ftp: 1024, irc: 8704, tftp: Infinity };
+const KEPT: Readonly<Record<HelperName, number>> = {
+  ftp: 1024,
+  irc: 8704,
+  tftp: Infinity,
+  rtsp: Infinity,
+  everything: Infinity,
+};
 
 /** All differences that are right. Everything else is a bug of one of the three. */
 export const EXPLANATIONS: readonly Explanation[] = [

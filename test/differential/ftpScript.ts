@@ -22,7 +22,7 @@ export function ftpScript(random: Random, family: 4 | 6, addresses: readonly [st
   const pieces: Piece[] = [server(greeting(scene))];
   const exchanges = login(scene);
   if (random.odd(0.15)) exchanges.push(...strikes(scene));
-  for (let count = random.odd(0.05) ? 25 : random.between(1, 9); count > 0; count--) exchanges.push(exchange(scene));
+  for (let count = random.odd(0.15) ? 25 : random.between(1, 9); count > 0; count--) exchanges.push(exchange(scene));
   if (random.chance(0.04)) exchanges.push({ asks: line(scene, 'AUTH TLS'), answers: reply(scene, 234) });
   if (random.chance(0.3)) exchanges.push({ asks: line(scene, 'QUIT'), answers: line(scene, '221 bye') });
   while (exchanges.length > 0) {
@@ -226,7 +226,7 @@ function again(scene: Scene, kind: string, make: () => string): string {
 
 /** Spaces, now and then as many as make a line of `length` bytes just too long. */
 function gapOf({ random }: Scene, length: number): string {
-  if (!random.odd(0.02)) return ' ';
+  if (!random.odd(0.1)) return ' ';
   return ' '.repeat(Math.max(1, 512 - length + random.between(-3, 4)));
 }
 

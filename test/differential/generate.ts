@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { bytesOf, endsOf, packet, type Dialogue, type HelperName, type Setup, type Side } from './dialogue.js';
+import { bytesOf, endsOf, isDatagram, packet, type Dialogue, type Setup, type Side } from './dialogue.js';
 import { FTP_SHARDS, ftpScript } from './ftpScript.js';
 import { IRC_SHARDS, ircScript } from './ircScript.js';
+import type { HelperName } from './machines.js';
 import type { Piece } from './piece.js';
 import { Random } from './random.js';
 import { Schedule } from './schedule.js';
+import { EVERYTHING_SHARDS, RTSP_SHARDS, everythingScript, rtspScript } from './tableScripts.js';
 import { TFTP_SHARDS, tftpScript } from './tftpScript.js';
 
 /** How much of a dialogue is as people would have it. */
@@ -20,22 +22,33 @@ export interface Generated {
 /** In twelfths of all dialogues. */
 const SHARES: readonly Kind[] = KINDS.flatMap((kind, at) => Array<Kind>([3, 3, 3, 2, 1][at] ?? 0).fill(kind));
 
+/** In twentieths. */
+const HELPER_SHARES: readonly HelperName[] = [
+  ...Array<HelperName>(8).fill('ftp'),
+  ...Array<HelperName>(6).fill('irc'),
+  ...Array<HelperName>(2).fill('tftp'),
+  ...Array<HelperName>(2).fill('rtsp'),
+  ...Array<HelperName>(2).fill('everything'),
+];
+
 const SHARDS: Readonly<Record<HelperName, readonly string[]>> = {
   ftp: FTP_SHARDS,
   irc: IRC_SHARDS,
   tftp: TFTP_SHARDS,
+  rtsp: RTSP_SHARDS,
+  everything: EVERYTHING_SHARDS,
 };
 
 /** The dialogue number `index` of a seed: always the same. */
 export function generate(seed: number, index: number): Generated {
   const random = new Random(seed, index);
-  const helper = random.pick(['ftp', 'ftp', 'ftp', 'ftp', 'ftp', 'irc', 'irc', 'irc', 'irc', 'tftp'] as const);
+  const helper = random.pick(HELPER_SHARES);
   const setup = someSetup(random, helper, index);
   const kind = random.pick(SHARES);
   random.oddness = kind === 'odd' ? random.pick([0.1, 0.3, 1]) : 0.02;
   const pieces = piecesOf(random, setup, kind);
   const reset = random.pick([0, 1] as const);
-  if (helper === 'tftp') {
+  if (isDatagram(setup)) {
     const packets = pieces.map(({ from, text }) => packet(from, 0, bytesOf(text.slice(0, 1400))));
     return { kind, dialogue: { setup, packets, reset } };
   }
@@ -55,7 +68,7 @@ function someSetup(random: Random, helper: HelperName, index: number): Setup {
     allowed: {
       fromPort: wide ? 1024 : random.pick([1, 1024, 50000, 1025]),
       toPort: wide ? 65535 : random.pick([65535, 50000, 60000, 5000]),
-      limit: helper === 'irc' ? random.pick([8, 8, 8, 1, 2, 32]) : random.pick([1, 1, 1, 2, 4]),
+      limit: helper === 'ftp' || helper === 'tftp' ? random.pick([1, 1, 1, 2, 4]) : random.pick([8, 8, 16, 1, 2, 32]),
       thirdParty: random.chance(0.15),
       timeout: helper === 'tftp' ? 100_000 : random.pick([300_000, 300_000, 1_000, 5_000]),
     },
@@ -94,6 +107,10 @@ function scriptOf(random: Random, setup: Setup): Piece[] {
       return ircScript(random, setup.family, addresses);
     case 'tftp':
       return tftpScript(random);
+    case 'rtsp':
+      return rtspScript(random);
+    case 'everything':
+      return everythingScript(random, setup.family);
   }
 }
 

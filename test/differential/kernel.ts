@@ -14,7 +14,8 @@ import {
   writeInterfaceKey,
 } from '../../packages/datapath/src/generated/layout.js';
 import { EventType, Reason, Rig, mapped, millisecond, second, type Wires } from '../datapath/rig.js';
-import { HELPERS, endsOf, isDatagram, type Dialogue, type Packet, type Setup, type Side } from './dialogue.js';
+import { PORTS, endsOf, isDatagram, type Dialogue, type Packet, type Setup, type Side } from './dialogue.js';
+import { HELPERS, machineOf } from './machines.js';
 import { sampleText, tupleText, type Verdict } from './model.js';
 
 /** Test runs take place on it unless told otherwise, which is cheapest. */
@@ -64,10 +65,11 @@ export class Kernel {
     writeInterfaceKey(new DataView(key.buffer), 0, { ifindex: LOOPBACK, vlan: 0 });
     writeInterface(new DataView(value.buffer), 0, { routing: LOOPBACK, zone: 0, flags: InterfaceFlag.watched });
     this.rig.map('interfaces').update(key, value);
-    for (const [index, helper] of HELPERS.entries()) this.rig.load(helper, index + 1);
-    this.rig.assign({ port: 21, id: 1 });
-    this.rig.assign({ port: 6667, id: 2 });
-    this.rig.assign({ port: 69, protocol: 17, id: 3 });
+    for (const [index, helper] of HELPERS.entries()) {
+      const machine = machineOf(helper);
+      this.rig.load(machine, index + 1);
+      this.rig.assign({ port: PORTS[helper], protocol: machine.transport === 'udp' ? 17 : 6, id: index + 1 });
+    }
     const program = this.rig.program('relatd_main');
     this.#run = (data) => program.testRun({ data }).verdict;
   }

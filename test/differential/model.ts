@@ -311,11 +311,11 @@ export class Model {
   }
 
   #sample({ from, at, bytes }: Packet, reason: string): void {
-    const first = isDatagram(this.#setup) ? 0 : at;
+    const datagram = isDatagram(this.#setup);
     // In pieces.
     for (let done = 0; done < bytes.length; done += Limit.sampleBytes) {
       const length = Math.min(Limit.sampleBytes, bytes.length - done);
-      this.log.push(sampleText(from, first + done, length, reason));
+      this.log.push(sampleText(from, datagram ? 0 : at + done, length, reason));
     }
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { HelperName } from './dialogue.js';
 import { explanationOf } from './explained.js';
 import type { Kind } from './generate.js';
+import type { HelperName } from './machines.js';
 import type { Trial } from './trial.js';
 
 /** Counts over many dialogues of one helper and kind. */

@@ -1,23 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { definitions } from '@relatd/helpers';
-import type { Machine } from '@relatd/grammar';
 import { compareKernel, compareParser, type Difference } from './compare.js';
 import { dialogueText, packet, type Dialogue, type Packet } from './dialogue.js';
 import type { Kernel } from './kernel.js';
+import { machineOf } from './machines.js';
 import { Model } from './model.js';
 import { explanationOf } from './explained.js';
-
-const machines = new Map<string, Machine>();
-
-function machineOf(helper: string): Machine {
-  const known = machines.get(helper);
-  if (known !== undefined) return known;
-  const result = definitions.find(({ name }) => name === helper)?.compile();
-  if (result?.compiled === undefined) throw new Error(`${helper} does not compile`);
-  const { machine } = result.compiled;
-  machines.set(helper, machine);
-  return machine;
-}
 
 /** What came of one dialogue. */
 export interface Trial {
