@@ -10,9 +10,10 @@ import { root } from './setup/run.mjs';
 
 /** @param {string} command @param {string[]} args */
 function build(command, args) {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: 'utf8' });
+  const { status, signal, error, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: 'utf8' });
   if (status === 0) return true;
-  process.stderr.write(`bench: building tools/bench failed:\n${stdout}${stderr}`);
+  const why = error?.message ?? signal ?? `exit code ${status}`;
+  process.stderr.write(`bench: building tools/bench failed (${command}: ${why}):\n${stdout}${stderr}`);
   return false;
 }
 

@@ -123,11 +123,12 @@ function boot(kernel, disk, patience, show) {
   for (const stream of [guest.stdout, guest.stderr]) stream.setEncoding('utf8').on('data', take);
   return new Promise((resolve, reject) => {
     guest.on('error', reject);
-    guest.on('close', () => {
+    guest.on('close', (_status, killedBy) => {
       clearTimeout(timer);
       for (const signal of signals) process.off(signal, interrupt);
       const exit = /^relatd-guest-exit: (\d+)$/m.exec(output)?.[1];
-      if (exit === undefined && complaint === '') complaint = 'the guest broke down';
+      if (exit === undefined && complaint === '')
+        complaint = killedBy === null ? 'the guest broke down' : `qemu was killed by somebody, ${killedBy}`;
       const code = complaint === '' ? Number(exit) : null;
       resolve({ code, output, seconds: since(), bootSeconds, complaint });
     });

@@ -95,7 +95,7 @@ export class FtpLab {
    */
   async forgetOldConnections(): Promise<void> {
     for (const host of [this.lab.client, this.lab.server])
-      await host.run('sysctl', ['-qw', 'net.ipv4.tcp_max_tw_buckets=0', 'net.ipv4.ip_local_port_range=1024 65000']);
+      await host.run('sysctl', ['-qw', 'net.ipv4.tcp_max_tw_buckets=0', 'net.ipv4.ip_local_port_range=1024 65001']);
   }
 
   async close(): Promise<void> {
