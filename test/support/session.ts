@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import {
   Peer,
   startVsftpd,
@@ -43,16 +44,21 @@ export async function mustDownload(gateway: Gateway, client: Namespace, options:
   const { code, output, bytesOk } = await download(client, options);
   const story = `${JSON.stringify(options)}\n${output}\n${gateway.history()}`;
   expect({ code, bytesOk }, story).toEqual({ code: 0, bytesOk: true });
-  // The end of a session before this one may be told late: what counts is whose event it is.
-  const { flow } = await gateway.event('control.new', (event) => gateway.events.indexOf(event) >= from);
-  await gateway.event('control.end', (event) => event.flow.id === flow.id);
-  await gateway.event('related.end', (event) => event.flow.master === flow.id);
-  const own = gateway.events.filter((event) => masterOf(event) === flow.id);
+  // What came of a session before this one may be told late: what counts is whose event it is.
+  const begunSince = (): Extract<Event, { type: 'control.new' }>[] =>
+    gateway.of('control.new').filter((event) => gateway.events.indexOf(event) >= from);
+  const transferred = await gateway.event('related.end', ({ flow: { master } }) =>
+    begunSince().some(({ flow }) => flow.id === master),
+  );
+  const id = transferred.flow.master;
+  await gateway.event('control.end', ({ flow }) => flow.id === id);
+  const own = gateway.events.filter((event) => masterOf(event) === id);
   const once = ['control.new', 'expectation.new', 'related.new', 'related.end', 'control.end'];
   expect(own.map(({ type }) => type).sort(), gateway.history()).toEqual([...once].sort());
   // And no second control connection for the same one.
-  const begun = gateway.events.slice(from).filter(({ type }) => type === 'control.new');
-  expect(begun, gateway.history()).toHaveLength(1);
+  const source = begunSince().find(({ flow }) => flow.id === id)?.flow.source;
+  const same = begunSince().filter(({ flow }) => isDeepStrictEqual(flow.source, source));
+  expect(same, gateway.history()).toHaveLength(1);
   return own;
 }
 
