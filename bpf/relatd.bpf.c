@@ -3,8 +3,10 @@
  * The datapath. Stubs sit on the hooks and tail-call slot 0 of one pinned array: replacing that one
  * element replaces the program on every hook at one instant. docs/datapath.md tells the whole story.
  */
+#include "lib/connect.h"
 #include "lib/guard.h"
 #include "lib/handshake.h"
+#include "lib/match.h"
 #include "lib/related.h"
 #include "lib/request.h"
 #include "lib/stream.h"
@@ -190,6 +192,8 @@ struct layout {
 	struct policy policy;
 	struct machine machine;
 	struct guard guard;
+	struct host host;
+	struct match match;
 	struct event event;
 	struct sample sample;
 	struct request request;

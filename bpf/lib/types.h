@@ -36,6 +36,7 @@ enum limit {
 	LIMIT_RANGE = 16, /* ports of one announcement */
 	LIMIT_MESSAGE = 512, /* bytes of a message that announces */
 	LIMIT_PARKED = 1024, /* bytes kept behind a gap, per direction */
+	LIMIT_MATCHES = 512, /* programs for `iptables -m bpf`, one for each name that an assignment ever had */
 	LIMIT_STAYS = 255, /* of a phase: does not belong there; of a section: no change */
 };
 
@@ -432,6 +433,20 @@ struct config {
 	__u64 started; /* boot time at which the daemon that wrote this took over */
 	__u64 stopped; /* boot time of its orderly stop, 0 while it runs */
 	__u64 events_told; /* of totals.events_lost, what people were told */
+};
+
+/* What more the datapath needs to know of where it runs; the size of struct config is that of layout 2. */
+struct host {
+	__u64 netns; /* cookie of the network namespace that it serves */
+	__u8 conntrack; /* related: conntrack */
+	__u8 reserved[55];
+};
+
+/* A program for `iptables -m bpf`: it keeps its place, so that rules keep their meaning. */
+struct match {
+	__u8 name[64]; /* of the assignment; empty: free */
+	__u32 assignment; /* 1 + its number; 0: there is none of this name now */
+	__u32 reserved[15];
 };
 
 #define SHAPES 4

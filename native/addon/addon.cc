@@ -7,9 +7,11 @@
 #include "bpf_map.h"
 #include "bpf_object.h"
 #include "bpf_program.h"
+#include "cgroup.h"
 #include "directory_lock.h"
 #include "event_ring.h"
 #include "hold_device.h"
+#include "match.h"
 #include "namespace.h"
 #include "system.h"
 #include "tcx.h"
@@ -42,6 +44,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<HoldDevice>(env, exports, addon);
   Export<DirectoryLock>(env, exports, addon);
   DefineAttach(env, exports, addon);
+  DefineCgroup(env, exports, addon);
+  DefineMatch(env, exports, addon);
   DefineSystem(env, exports, addon);
   return exports;
 }

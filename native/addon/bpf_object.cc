@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "args.h"
 #include "bpf_map.h"
 #include "bpf_program.h"
@@ -78,6 +80,11 @@ std::unique_ptr<BpfObject> BpfObject::New(const Napi::CallbackInfo& info) {
   }
   if (!args.ok()) return nullptr;
   options.verbose = info[4].IsBoolean() && info[4].As<Napi::Boolean>().Value();
+  if (info[5].IsArray()) {
+    Napi::Array names = info[5].As<Napi::Array>();
+    options.only_maps.emplace();
+    for (uint32_t i = 0; i < names.Length(); i++) options.only_maps->push_back(names.Get(i).ToString().Utf8Value());
+  }
 
   std::optional<EnteredNamespace> entered;
   if (!info[3].IsNull() && !info[3].IsUndefined()) {
@@ -118,6 +125,9 @@ Status BpfObject::Load(const Options& options) {
   }
   maps_ = NameMaps(object_.get());
   if (Status failure = Resize(options)) return failure;
+  if (options.only_maps.has_value()) {
+    if (Status failure = LeaveOut(options)) return failure;
+  }
   if (!options.pins.empty()) {
     if (Status failure = ReusePinnedMaps(maps_, options.pins, &kept_)) return failure;
   }
@@ -141,6 +151,24 @@ Status BpfObject::Resize(const Options& options) {
     if (int error = bpf_map__set_max_entries(found, entries); error != 0) {
       return SystemFailure(-error, "bpf_map__set_max_entries", "set the size of map " + name);
     }
+  }
+  return std::nullopt;
+}
+
+Status BpfObject::LeaveOut(const Options& options) {
+  struct bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, object_.get()) bpf_program__set_autoload(program, false);
+  std::erase_if(maps_, [&](const ObjectMap& map) {
+    return std::find(options.only_maps->begin(), options.only_maps->end(), map.name) == options.only_maps->end();
+  });
+  if (maps_.size() != options.only_maps->size()) {
+    return PlainFailure(Code::kNotFound, options.file + " has not all of these maps; check the names in onlyMaps",
+                        ENOENT);
+  }
+  struct bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object_.get()) {
+    bool wanted = std::any_of(maps_.begin(), maps_.end(), [&](const ObjectMap& one) { return one.map == map; });
+    if (!wanted) bpf_map__set_autocreate(map, false);
   }
   return std::nullopt;
 }

@@ -5,6 +5,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ class BpfObject {
     std::string pins;  // "" for none
     std::vector<std::pair<std::string, uint32_t>> sizes;
     bool verbose = false;
+    std::optional<std::vector<std::string>> only_maps;
   };
   struct Free {
     void operator()(struct bpf_object* object) const { bpf_object__close(object); }
@@ -43,6 +45,8 @@ class BpfObject {
 
   Status Load(const Options& options);
   Status Resize(const Options& options);
+  // Makes only the maps that were asked for.
+  Status LeaveOut(const Options& options);
   Napi::Value Kept(const Napi::CallbackInfo& info);
   Napi::Value VerifierLog(const Napi::CallbackInfo& info);
   Napi::Value MapNames(const Napi::CallbackInfo& info);

@@ -125,3 +125,15 @@ export function query(hook: Hook): Chain {
 export function linkInterface(pin: string): number {
   return binding.linkInterface(pin);
 }
+
+/** Where a program of a cgroup runs: at every event of a TCP socket, or in connect(2). */
+export type CgroupHook = 'sockops' | 'connect4' | 'connect6';
+
+/**
+ * Attaches a program to the root of the cgroup hierarchy (version 2), so that it sees the sockets of all processes, in every
+ * network namespace. A link of ours that is pinned there gets the program. The link ends when its pin is removed.
+ * @throws RELATD_NOT_FOUND (no such hierarchy is mounted), RELATD_NO_PERMISSION, RELATD_ARGUMENT (the pin is no link)
+ */
+export function attachCgroup(options: { program: BpfProgram; type: CgroupHook; pin: string }): void {
+  binding.attachCgroup(options.program[handle], options.type, options.pin);
+}

@@ -14,6 +14,7 @@ export interface Binding {
     maxEntries: readonly (string | number)[],
     namespace: NativeNamespace | null,
     verifierLog: boolean,
+    onlyMaps: readonly string[] | null,
   ) => NativeObject;
   readonly BpfMap: new (path: string) => NativeMap;
   readonly BpfProgram: new (path: string) => NativeProgram;
@@ -52,6 +53,8 @@ export interface Binding {
   ): boolean;
   query(namespace: NativeNamespace, ifindex: number, egress: boolean): unknown;
   linkInterface(pin: string): number;
+  attachCgroup(program: NativeProgram, type: string, pin: string): void;
+  pinMatch(programs: NativeMap, number: number, path: string): void;
   mountBpffs(path: string): boolean;
   removePins(path: string): number;
   checkSystem(): unknown;

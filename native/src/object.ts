@@ -16,6 +16,8 @@ export interface ObjectOptions {
   pins: string | null;
   /** Sizes by map name, in place of those in the file. */
   maxEntries?: Readonly<Record<string, number>>;
+  /** Only these maps are made, and no program is loaded. Default: everything. */
+  onlyMaps?: readonly string[];
   /** Load inside this namespace. */
   namespace?: Namespace;
   /** Keep the verifier's full log also when it accepts: slow, megabytes. Default false. */
@@ -53,6 +55,7 @@ export class BpfObject {
       Object.entries(options.maxEntries ?? {}).flat(),
       options.namespace?.[handle] ?? null,
       options.verifierLog ?? false,
+      options.onlyMaps === undefined ? null : [...options.onlyMaps],
     );
     this.kept = this[handle].kept as KeptMap[];
   }

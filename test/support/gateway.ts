@@ -201,7 +201,7 @@ export class Gateway implements AsyncDisposable {
     await this.#watching;
     if (!this.#pinned) return;
     this.#pinned = false;
-    const { code, stderr } = await relatd(['down', '--netns', this.namespace.path]);
+    const { code, stderr } = await relatd(['down', '--purge', '--netns', this.namespace.path]);
     if (code !== 0) throw new Error(`relatd down: ${stderr}`);
   }
 

@@ -132,6 +132,7 @@ export function status(): Status {
     daemonGoneSince: null,
     namespace: 'gw',
     kernel: '6.18.0',
+    output: { attached: true, problem: null },
     interfaces: [],
     assignments: [],
     tables,

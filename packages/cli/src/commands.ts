@@ -79,9 +79,20 @@ export const commands: readonly CommandSpec[] = [
     name: 'down',
     summary: 'detach everything and remove the pins',
     arguments: [],
-    options: [netns, json],
-    examples: [{ command: 'relatd down', summary: 'leave nothing of relatd in the kernel' }],
+    options: [netns, { flags: '--purge', summary: 'remove the programs for `iptables -m bpf` too' }, json],
+    examples: [
+      { command: 'relatd down', summary: 'rules that name programs of relatd stay valid, and match nothing' },
+      { command: 'relatd down --purge', summary: 'leave nothing of relatd in the kernel' },
+    ],
     load: () => import('./commands/down.js'),
+  },
+  {
+    name: 'pin-match',
+    summary: 'make the programs for `iptables -m bpf` before the firewall is restored, without a daemon',
+    arguments: [],
+    options: [config, netns],
+    examples: [{ command: 'relatd pin-match', summary: 'at boot, so that iptables-restore finds what rules name' }],
+    load: () => import('./commands/pin-match.js'),
   },
   {
     name: 'check',

@@ -44,6 +44,7 @@ describe('help', () => {
       [
         'up',
         'down',
+        'pin-match',
         'check',
         'reload',
         'flows',

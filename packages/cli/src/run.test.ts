@@ -127,6 +127,7 @@ describe('status', () => {
       flows     3  65536  0.0 %  12.0 MiB
 
       hold: relatd0, 6 held, 5 released, 1 unattended; when no daemon answers: pass
+      output: connections that this host opens are marked
       losses: 1 events, 2 samples
       "
     `);

@@ -35,6 +35,7 @@ export function statusText(status: Status, output: Output): string {
     ...section(output, counterColumns, counterRows(status.counters)),
     '',
     holdLine(status),
+    `output: connections that this host opens are ${status.output.attached ? '' : 'not '}marked`,
     `losses: ${String(status.losses.events)} events, ${String(status.losses.samples)} samples`,
   ];
   return parts.join('\n');

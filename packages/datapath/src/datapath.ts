@@ -2,12 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Machine } from '@relatd/grammar';
 import {
   BpfObject,
   EventRing,
   attach,
+  attachCgroup,
   boottimeNs,
   isNativeError,
   lockDirectory,
@@ -24,6 +24,7 @@ import {
   ASSIGNMENT_NAME_SIZE,
   CONFIG_SIZE,
   GUARD_SIZE,
+  HOST_SIZE,
   MACHINE_AT,
   POLICY_SIZE,
   Limit,
@@ -31,6 +32,7 @@ import {
   writeAssignmentName,
   writeConfig,
   writeGuard,
+  writeHost,
   writePolicy,
   zeroAssignmentName,
   zeroConfig,
@@ -43,8 +45,17 @@ import { Hold } from './hold.js';
 import { machineBytes } from './machine.js';
 import { writeInterfaces, type InterfaceEntry } from './interfaceTable.js';
 import { beginMigration, finishMigration, migrateCounters, migrateExpectations, migrateStreams } from './migrate.js';
-import { detachInterface, detachSide, isDead, layoutTrouble, pinnedInterfaces, removeState } from './pinnedState.js';
-import { linkPin, pinDirectory } from './pins.js';
+import {
+  detachInterface,
+  detachSide,
+  isDead,
+  layoutTrouble,
+  pinnedInterfaces,
+  removeDatapath,
+  removeState,
+} from './pinnedState.js';
+import { setMatches, type MatchedAssignment } from './matches.js';
+import { CONNECT_PINS, OBJECT, linkPin, pinDirectory } from './pins.js';
 import { Requests, type RequestAnswer } from './requests.js';
 import { RingRecord, recordMemory } from './ringRecord.js';
 import { Tables, numberKey, viewOf, type AssignmentName } from './tables.js';
@@ -80,7 +91,6 @@ export interface AttachSettings {
 /** Who gets events and samples, in the order in which they happened. */
 export type RecordSink = (record: RingRecord) => void;
 
-const OBJECT = fileURLToPath(import.meta.resolve('@relatd/bpf/dist/relatd.bpf.o'));
 /** The largest power of two that is not larger. */
 const floorPower = (value: number): number => 2 ** Math.floor(Math.log2(Math.max(1, value)));
 
@@ -94,6 +104,8 @@ export class Datapath {
   readonly tables: Tables;
   /** Whether there was pinned state. */
   readonly adopted: boolean;
+  /** Whether there were programs for `iptables -m bpf` already. */
+  readonly hadMatches: boolean;
   /** Tables that kept the size they had, because live entries stand in them. */
   readonly kept: readonly KeptMap[];
   readonly #object: BpfObject;
@@ -108,6 +120,7 @@ export class Datapath {
     this.directory = directory;
     this.#lock = lock;
     this.adopted = existsSync(`${directory}/maps/config`);
+    this.hadMatches = existsSync(`${directory}/maps/matches`);
     const counters = beginMigration(directory);
     this.#object = new BpfObject({ file: OBJECT, pins: directory, namespace, maxEntries: maxEntries(sizes) });
     this.kept = this.#object.kept;
@@ -122,6 +135,7 @@ export class Datapath {
     migrateStreams(directory, this.tables, this.#requests);
     migrateExpectations(directory, this.tables, this.#requests);
     finishMigration(directory);
+    this.tables.map('match_programs').setProgram(numberKey(0), this.#object.program('relatd_match'));
   }
 
   /**
@@ -138,15 +152,15 @@ export class Datapath {
       const trouble = layoutTrouble(directory);
       if (trouble !== null) {
         if (!discardState) throw trouble;
-        removeState(namespace, directory);
-        // The directory went with what was in it, and the lock on it.
+        removeState(namespace, directory, false);
+        // The directory may have gone with what was in it, and the lock on it.
         lock.close();
         mountBpffs(directory);
         lock = lockDirectory(directory);
       }
       return new Datapath(namespace, directory, lock, sizes);
     } catch (error) {
-      if (!existsSync(`${directory}/maps/config`)) removePins(directory);
+      if (!existsSync(`${directory}/maps/config`)) removeDatapath(directory);
       lock.close();
       throw error;
     }
@@ -167,13 +181,16 @@ export class Datapath {
     return dead.length;
   }
 
-  /** Detaches everything and removes the pins of a namespace. Returns what was removed, a line each. */
-  static remove(namespace: Namespace): string[] {
+  /**
+   * Detaches everything and removes the pins of a namespace; the programs for iptables only with `purge`. Returns what was
+   * removed, a line each.
+   */
+  static remove(namespace: Namespace, purge: boolean): string[] {
     const directory = pinDirectory(namespace);
     if (!existsSync(directory)) return [];
     const lock = lockDirectory(directory);
     try {
-      return removeState(namespace, directory);
+      return removeState(namespace, directory, purge);
     } finally {
       lock.close();
     }
@@ -309,6 +326,25 @@ export class Datapath {
       this.tables.map('guards').update(numberKey(index), bytes);
     }
     this.#change({ guards: guards.length });
+  }
+
+  /** Makes the program of each assignment for `iptables -m bpf` answer for it. @throws RangeError when there are too many */
+  match(assignments: readonly MatchedAssignment[]): void {
+    setMatches(this.namespace, (name) => this.tables.map(name), assignments);
+  }
+
+  /**
+   * Attaches the programs that mark connections which this host opens, so that OUTPUT sees it.
+   * @throws what `attachCgroup` throws: then OUTPUT sees no mark, and everything else works
+   */
+  attachConnects(): void {
+    const bytes = new Uint8Array(HOST_SIZE);
+    writeHost(viewOf(bytes), 0, { netns: this.namespace.cookie, conntrack: 0 });
+    this.tables.map('host').update(numberKey(0), bytes);
+    for (const type of ['sockops', 'connect4', 'connect6'] as const) {
+      const program = this.#object.program(`relatd_${CONNECT_PINS[type]}`);
+      attachCgroup({ program, type, pin: `${this.directory}/links/${CONNECT_PINS[type]}` });
+    }
   }
 
   /** Replaces what the datapath knows of interfaces. What stays the same is not written. */

@@ -7,7 +7,8 @@ export { Datapath, type AttachSettings, type RecordSink, type Settings, type Siz
 export { readHeldFrame, TCP_FLAG, type TcpFrame } from './frame.js';
 export type { InterfaceEntry } from './interfaceTable.js';
 export { machineBytes } from './machine.js';
-export { LayoutError } from './pinnedState.js';
+export { matchDirectory, pinMatches, type MatchedAssignment } from './matches.js';
+export { LayoutError, connectsAttached } from './pinnedState.js';
 export { pinDirectory } from './pins.js';
 export { requestOf, type RequestAnswer } from './requests.js';
 export { RingRecord, recordMemory, type RecordMemory } from './ringRecord.js';

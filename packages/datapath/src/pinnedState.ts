@@ -11,8 +11,9 @@ import {
 } from '@relatd/native';
 import { SIDES, attachedSides } from './chain.js';
 import { Limit } from './generated/layout.js';
+import { removeMatches, stopMatching } from './matches.js';
 import { canTakeOver } from './migrate.js';
-import { linkPin } from './pins.js';
+import { CONNECT_PINS, linkPin } from './pins.js';
 import { Tables } from './tables.js';
 
 /** The pinned state has another layout than this version reads. */
@@ -52,7 +53,7 @@ export function layoutTrouble(directory: string): LayoutError | null {
 /** Whether a namespace's pins are of no use any more: nobody holds the lock, the interface of every link has vanished. */
 export function isDead(directory: string): boolean {
   try {
-    const links = readdirSync(`${directory}/links`);
+    const links = readdirSync(`${directory}/links`).filter(isInterfaceLink);
     if (links.length === 0 || links.some((link) => linkInterface(`${directory}/links/${link}`) !== 0)) return false;
     lockDirectory(directory).close();
     return true;
@@ -62,11 +63,22 @@ export function isDead(directory: string): boolean {
   }
 }
 
+/** A link of an interface, and not one of the programs on the cgroup. */
+function isInterfaceLink(pin: string): boolean {
+  return /^\d+-/.test(pin);
+}
+
 /** Interfaces that have link pins. */
 export function pinnedInterfaces(directory: string): number[] {
   if (!existsSync(`${directory}/links`)) return [];
-  const indexes = readdirSync(`${directory}/links`).map((name) => Number.parseInt(name, 10));
+  const links = readdirSync(`${directory}/links`).filter(isInterfaceLink);
+  const indexes = links.map((name) => Number.parseInt(name, 10));
   return [...new Set(indexes)];
+}
+
+/** Whether the programs that mark connections of this host are attached. */
+export function connectsAttached(directory: string): boolean {
+  return Object.values(CONNECT_PINS).every((name) => existsSync(`${directory}/links/${name}`));
 }
 
 /** Takes the programs off an interface, which may be gone already. */
@@ -91,8 +103,11 @@ export function detachSide(
   if (mode !== 'clsact' && existsSync(pin)) unlinkSync(pin);
 }
 
-/** Detaches everything and removes the pins. Returns what was done, a line each. */
-export function removeState(namespace: Namespace, directory: string): string[] {
+/**
+ * Detaches everything and removes the pins; the programs for iptables, which then match nothing, only with `purge`. Returns
+ * what was done, a line each.
+ */
+export function removeState(namespace: Namespace, directory: string, purge: boolean): string[] {
   const lines: string[] = [];
   for (const { index, name } of namespace.interfaces()) {
     if (attachedSides(namespace, index).length === 0) continue;
@@ -100,7 +115,19 @@ export function removeState(namespace: Namespace, directory: string): string[] {
     lines.push(`detached from ${name}`);
   }
   for (const ifindex of pinnedInterfaces(directory)) detachInterface(namespace, directory, ifindex);
-  const pins = removePins(directory);
+  if (purge) removeMatches(namespace, directory);
+  const pins = purge ? removePins(directory) : removeDatapath(directory);
   if (pins > 0) lines.push(`removed ${String(pins)} pins`);
+  if (!purge && existsSync(`${directory}/match`))
+    lines.push('kept the programs for iptables, which match nothing now; remove them with `relatd down --purge`');
   return lines;
+}
+
+/** Removes the pins of the datapath, but not what programs for iptables need. Returns how many. */
+export function removeDatapath(directory: string): number {
+  const kept = stopMatching(directory);
+  if (kept.length === 0) return removePins(directory);
+  const gone = readdirSync(`${directory}/maps`).filter((name) => !kept.includes(name));
+  const paths = [...gone.map((name) => `maps/${name}`), 'links', 'programs'];
+  return paths.reduce((pins, path) => pins + removePins(`${directory}/${path}`), 0);
 }

@@ -10,6 +10,7 @@ import {
   type Event,
   type Expectation,
   type Flow,
+  type OutputStatus,
   type ReloadResult,
   type Status,
 } from '@relatd/model';
@@ -82,6 +83,7 @@ export class Daemon implements EngineView {
   #config: Config;
   #warnings: readonly string[];
   #drainEvents: () => void = () => undefined;
+  #output: OutputStatus = { attached: false, problem: null };
   #rounds = 0;
   #timer: NodeJS.Timeout | null = null;
   #stopped = false;
@@ -174,6 +176,7 @@ export class Daemon implements EngineView {
       this.#options.logger.warn(
         `table ${map} keeps its ${String(entries)} entries (${String(asked)} asked): sizes change after \`relatd down\``,
       );
+    this.#attachConnects();
     await this.#apply(this.#config);
     this.#interfaces.requireAll(this.#config);
     // Not before assignments are known: what happened while no daemon ran is in there.
@@ -194,6 +197,18 @@ export class Daemon implements EngineView {
         if (!this.#stopped) this.#failed(error);
       });
     }, HOUSEKEEPING_MS);
+  }
+
+  /** Without them OUTPUT sees no mark; everything else works. */
+  #attachConnects(): void {
+    try {
+      this.#datapath.attachConnects();
+      this.#output = { attached: true, problem: null };
+    } catch (error) {
+      const problem = `connections that this host opens are not marked: ${error instanceof Error ? error.message : String(error)}`;
+      this.#output = { attached: false, problem };
+      this.#options.logger.warn(problem);
+    }
   }
 
   /** What a callback of the addon throws would end the process. */
@@ -290,6 +305,7 @@ export class Daemon implements EngineView {
     });
     for (const [id, assignment] of byId)
       datapath.setPolicy(id, policyRecord(assignment, machines.numbers.get(assignment.helper) ?? 0));
+    datapath.match([...byId].map(([id, { name }]) => ({ id, name })));
     this.#byId = byId;
     this.#config = config;
     this.#connections.reassign();
@@ -436,6 +452,7 @@ export class Daemon implements EngineView {
       config: this.#config,
       flows,
       interfaces: this.#interfaces,
+      output: this.#output,
       started: this.#started,
       warnings: this.#warnings,
     });
@@ -479,7 +496,8 @@ export class Daemon implements EngineView {
     try {
       this.#datapath.close();
       // A first start that failed leaves nothing either.
-      if (this.#options.ephemeral || (!this.#begun && !this.#datapath.adopted)) Datapath.remove(this.#namespace);
+      if (this.#options.ephemeral || (!this.#begun && !this.#datapath.adopted))
+        Datapath.remove(this.#namespace, !this.#datapath.hadMatches);
     } finally {
       this.#namespace.close();
     }

@@ -8,7 +8,10 @@ import {
   attachedMode,
   boottimeNs,
   chainPrograms,
+  connectsAttached,
+  isNativeError,
   pinDirectory,
+  pinMatches,
   type Namespace,
 } from '@relatd/datapath';
 import { RelatdError, formatMark, type Expectation, type Flow, type Status } from '@relatd/model';
@@ -102,6 +105,7 @@ export function offlineStatus(where: Where): Promise<Status> {
       namespace: where.netns ?? 'current',
       kernel: release(),
       interfaces,
+      output: { attached: connectsAttached(pinDirectory(namespace)), problem: null },
       assignments: tables.assignments().map(({ mark, ...assignment }) => ({
         ...assignment,
         interface: null,
@@ -125,16 +129,40 @@ function warningsOf(running: boolean, orderly: boolean): string[] {
   return [...ended, 'interfaces that come up meanwhile are neither watched nor guarded'];
 }
 
-/** Detaches everything and removes the pins of a namespace. Returns what was done, a line each. */
-export async function takeDown({ netns }: Where): Promise<string[]> {
+/**
+ * Detaches everything and removes the pins of a namespace; the programs for `iptables -m bpf` only with `purge`. Returns what
+ * was done, a line each.
+ */
+export async function takeDown({ netns, purge }: Where & { readonly purge: boolean }): Promise<string[]> {
   try {
     const namespace = openNamespace(netns);
     try {
-      return await Promise.resolve(Datapath.remove(namespace));
+      return await Promise.resolve(Datapath.remove(namespace, purge));
     } finally {
       namespace.close();
     }
   } catch (error) {
+    throw explained(error, netns);
+  }
+}
+
+/**
+ * Makes the programs for `iptables -m bpf` of these assignments without a datapath. Returns where they are pinned; null: a daemon
+ * serves this namespace, and keeps them itself.
+ */
+export async function pinMatchPrograms({
+  netns,
+  names,
+}: Where & { readonly names: readonly string[] }): Promise<string[] | null> {
+  try {
+    const namespace = openNamespace(netns);
+    try {
+      return await Promise.resolve(pinMatches(namespace, names));
+    } finally {
+      namespace.close();
+    }
+  } catch (error) {
+    if (isNativeError(error) && error.code === 'RELATD_LOCKED') return null;
     throw explained(error, netns);
   }
 }

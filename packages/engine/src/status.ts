@@ -8,6 +8,7 @@ import {
   formatPrefix,
   type Flow,
   type HoldStatus,
+  type OutputStatus,
   type Reason,
   type Status,
   type TableStatus,
@@ -76,6 +77,7 @@ export function daemonStatus(parts: {
   config: Config;
   flows: readonly Flow[];
   interfaces: InterfaceKeeper;
+  output: OutputStatus;
   started: number;
   warnings: readonly string[];
 }): Status {
@@ -90,6 +92,7 @@ export function daemonStatus(parts: {
     namespace: parts.namespace,
     kernel: release(),
     interfaces: parts.interfaces.status(),
+    output: parts.output,
     assignments: config.assignments.map((assignment) => ({
       name: assignment.name,
       helper: assignment.helper,
@@ -105,6 +108,10 @@ export function daemonStatus(parts: {
     counters,
     losses: lossesOf(counters),
     hold: holdStatus(datapath.holdDevice, config.hold.unavailable, counters),
-    warnings: [...parts.warnings, ...counterWarnings(counters)],
+    warnings: [
+      ...parts.warnings,
+      ...(parts.output.problem === null ? [] : [parts.output.problem]),
+      ...counterWarnings(counters),
+    ],
   };
 }

@@ -55,6 +55,14 @@ export interface HoldStatus {
   readonly unattended: number;
 }
 
+/** The programs that mark connections which this host opens, for OUTPUT. */
+export interface OutputStatus {
+  /** To the root of the cgroup hierarchy. */
+  readonly attached: boolean;
+  /** A sentence: why not, and what to do. */
+  readonly problem: string | null;
+}
+
 /** What `relatd status --json` prints. */
 export interface Status {
   readonly version: string;
@@ -69,6 +77,7 @@ export interface Status {
   /** Release of the kernel. */
   readonly kernel: string;
   readonly interfaces: readonly InterfaceStatus[];
+  readonly output: OutputStatus;
   readonly assignments: readonly AssignmentStatus[];
   readonly tables: readonly TableStatus[];
   readonly counters: Readonly<Record<Reason, number>>;

@@ -144,7 +144,7 @@ export class LoadedDatapath {
     this.main.close();
     this.requestProgram.close();
     this.datapath.close();
-    Datapath.remove(namespace);
+    Datapath.remove(namespace, true);
   }
 
   #handshakes(ring: Ring, connections: readonly Connection[], steps: readonly number[]): void {

@@ -105,7 +105,7 @@ async function tables(many?: number): Promise<Tables> {
     };
   } finally {
     datapath.close();
-    Datapath.remove(namespace);
+    Datapath.remove(namespace, true);
     await place.close();
   }
 }

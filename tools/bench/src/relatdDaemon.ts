@@ -78,7 +78,7 @@ export class RelatdDaemon {
     this.signal('SIGCONT');
     const code = await this.#process.stop({ graceMs: 10_000 });
     if (code === 0) return;
-    await Namespace.here.exec(process.execPath, [SCRIPT, 'down', '--netns', this.#namespace.path]);
+    await Namespace.here.exec(process.execPath, [SCRIPT, 'down', '--purge', '--netns', this.#namespace.path]);
     throw new Error(`relatd ended with ${String(code)}: ${this.#process.stderr.slice(-2000)}`);
   }
 }

@@ -104,7 +104,7 @@ export class Stage {
     await attempt('stop of the daemon', async () => {
       const code = await this.#daemon?.stop({ graceMs: 5000 });
       // Killed or crashed it leaves its pins, which would outlive the namespace.
-      if (code !== undefined && code !== 0) await this.#run('down', '--netns', this.lab.gateway.path);
+      if (code !== undefined && code !== 0) await this.#run('down', '--purge', '--netns', this.lab.gateway.path);
     });
     await attempt('removal of the namespaces', () => this.lab.close());
     await attempt('removal of the files', () => rm(this.directory, { recursive: true, force: true }));

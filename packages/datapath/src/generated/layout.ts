@@ -256,6 +256,7 @@ export const Limit = {
   range: 16,
   message: 512,
   parked: 1024,
+  matches: 512,
   stays: 255,
 } as const;
 
@@ -1508,6 +1509,54 @@ export const zeroGuard = (): GuardRecord => ({
   fromPort: 0,
   toPort: 0,
   family: 0,
+});
+
+/** struct host of bpf/lib/types.h, 64 bytes. */
+export interface HostRecord {
+  netns: bigint;
+  conntrack: number;
+}
+export const HOST_SIZE = 64;
+/** Offsets of its members. */
+export const HOST_AT = {
+  netns: 0,
+  conntrack: 8,
+} as const;
+export const readHost = (view: DataView, at: number): HostRecord => ({
+  netns: view.getBigUint64(at + 0, true),
+  conntrack: view.getUint8(at + 8),
+});
+export const writeHost = (view: DataView, at: number, value: HostRecord): void => {
+  view.setBigUint64(at + 0, value.netns, true);
+  view.setUint8(at + 8, value.conntrack);
+};
+export const zeroHost = (): HostRecord => ({
+  netns: 0n,
+  conntrack: 0,
+});
+
+/** struct match of bpf/lib/types.h, 128 bytes. */
+export interface MatchRecord {
+  name: Uint8Array;
+  assignment: number;
+}
+export const MATCH_SIZE = 128;
+/** Offsets of its members. */
+export const MATCH_AT = {
+  name: 0,
+  assignment: 64,
+} as const;
+export const readMatch = (view: DataView, at: number): MatchRecord => ({
+  name: readBytes(view, at + 0, 64),
+  assignment: view.getUint32(at + 64, true),
+});
+export const writeMatch = (view: DataView, at: number, value: MatchRecord): void => {
+  writeBytes(view, at + 0, value.name, 64);
+  view.setUint32(at + 64, value.assignment, true);
+};
+export const zeroMatch = (): MatchRecord => ({
+  name: new Uint8Array(64),
+  assignment: 0,
 });
 
 /** struct event of bpf/lib/types.h, 296 bytes. */
