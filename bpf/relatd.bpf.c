@@ -71,8 +71,10 @@ __noinline int packet_open(struct __sk_buff *skb, struct packet *packet)
 	packet->verdict = PASS;
 	if (!config)
 		return OPEN_NOTHING;
-	if (!seen && packet_is_opener(packet) && related_begin(skb, packet))
+	if (!seen && packet_is_opener(packet) && related_begin(skb, packet)) {
+		hold_opener(skb);
 		return OPEN_NOTHING;
+	}
 	if (control_opens(skb, config, packet, seen))
 		return OPEN_CONTROL;
 	if (!seen)

@@ -14,6 +14,7 @@
         'addon/bpffs.cc',
         'addon/cgroup.cc',
         'addon/clsact.cc',
+        'addon/conntrack.cc',
         'addon/directory_lock.cc',
         'addon/errors.cc',
         'addon/event_ring.cc',

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync } from 'node:fs';
 import { Namespace as NetworkNamespace, matchDirectory } from '@relatd/datapath';
-import { Lab, Peer, type Host, type Namespace } from '@relatd/lab';
+import { Peer, type Namespace } from '@relatd/lab';
 import { describe, expect, it } from 'vitest';
-import { relatd, startGateway, type Gateway } from './support/gateway.js';
-import { download, serve } from './support/session.js';
+import { relatd } from './support/gateway.js';
+import { nothing, openStage, transfers, type Stage } from './support/chains.js';
+import { download } from './support/session.js';
 
 const assignments = [
   { name: 'ftp-2121', helper: 'ftp', port: 2121, mark: 0x53000000 },
@@ -33,47 +34,6 @@ function base(command: 'iptables' | 'ip6tables', related: readonly string[]): st
 async function restore(gateway: Namespace, related: readonly string[]): Promise<void> {
   for (const command of ['iptables', 'ip6tables'] as const)
     await gateway.run(`${command}-restore`, ['-w'], { input: base(command, related) });
-}
-
-interface Stage {
-  readonly lab: Lab;
-  readonly gateway: Gateway;
-}
-
-interface Expected {
-  readonly families?: readonly ('ipv4' | 'ipv6')[];
-  readonly timeoutMs?: number;
-}
-
-/** Enough to see that nothing comes through. */
-const nothing: Expected = { families: ['ipv6'], timeoutMs: 700 };
-
-/** Who opens data connections to whom, by the chain that sees them. FTP, both families. */
-async function transfers(
-  { lab }: Stage,
-  { families = ['ipv4', 'ipv6'], timeoutMs = 5000 }: Expected = {},
-): Promise<Record<string, boolean>> {
-  const found: Record<string, boolean> = {};
-  const ways: [string, Namespace, Host | 'gateway', 'passive' | 'active'][] = [
-    ['FORWARD', lab.client, lab.server, 'passive'],
-    ['FORWARD back', lab.client, lab.server, 'active'],
-    ['INPUT', lab.client, 'gateway', 'passive'],
-    ['OUTPUT of a client', lab.gateway, lab.server, 'passive'],
-    ['OUTPUT of a server', lab.client, 'gateway', 'active'],
-    ['INPUT of a client', lab.gateway, lab.server, 'active'],
-  ];
-  for (const family of families) {
-    const gatewayAddress = family === 'ipv4' ? lab.client.gatewayIpv4 : lab.client.gatewayIpv6;
-    const results = await Promise.all(
-      ways.map(async ([name, client, server, mode]) => {
-        const address = server === 'gateway' ? gatewayAddress : server[family];
-        const { code, bytesOk } = await download(client, { server: address, mode, timeoutMs });
-        return [`${name}, ${family}`, code === 0 && bytesOk] as const;
-      }),
-    );
-    for (const [name, worked] of results) found[name] = worked;
-  }
-  return found;
 }
 
 const ANSWER = `
@@ -106,24 +66,9 @@ function matchPins({ path }: Namespace): string {
   }
 }
 
-async function stage(): Promise<Stage & AsyncDisposable> {
-  const lab = await Lab.create();
-  const gateway = await startGateway(lab, { config, firewall: 'none', ephemeral: false });
-  const servers = [await serve(lab.server), await serve(lab.gateway)];
-  return {
-    lab,
-    gateway,
-    async [Symbol.asyncDispose]() {
-      for (const server of servers) await server[Symbol.asyncDispose]();
-      await gateway.close();
-      await lab.close();
-    },
-  };
-}
-
 describe('rules in INPUT, FORWARD and OUTPUT', () => {
   it('by mark: of one assignment, and not of another', async () => {
-    await using site = await stage();
+    await using site = await openStage({ config });
     const { lab, gateway } = site;
     const byMark = (mark: string): string =>
       `-p tcp --dport 1024: -m mark --mark ${mark}/0xff000000 -m conntrack --ctstate NEW -j ACCEPT`;
@@ -142,7 +87,7 @@ describe('rules in INPUT, FORWARD and OUTPUT', () => {
   });
 
   it('by a pinned program of one assignment, which outlives the datapath until it is purged', async () => {
-    await using site = await stage();
+    await using site = await openStage({ config });
     const { lab, gateway } = site;
     const pins = matchPins(lab.gateway);
     const byProgram = (name: string): string =>

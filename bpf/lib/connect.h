@@ -67,6 +67,36 @@ static __always_inline bool connect_is_mapped(const union ip *ip)
 		word;                 \
 	})
 
+/*
+ * Connection tracking must know the connection before OUTPUT sees it, and nothing here can wait. The first SYN may so be
+ * dropped, and the next comes soon: as many ticks as this, 8 to 80 ms, instead of a second.
+ */
+#define CONNECT_AGAIN 8
+
+/* Tells user space at once: each tick counts. */
+static __always_inline void connect_tell(const struct tuple *tuple,
+					 const struct expect_match *match)
+{
+	struct event *event = event_begin(EVENT_CONNECT, REASON_NONE);
+
+	if (!event)
+		return;
+	event->tuple = *tuple;
+	event->expect = *match->expect;
+	event->expect.live = match->id;
+	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
+}
+
+/* Whether the first SYN may have been dropped because connection tracking did not know of it yet. */
+static __always_inline bool connect_repeats_soon(struct bpf_sock_ops *ops)
+{
+	struct config *config = config_get();
+	struct bpf_sock *sk = ops->sk;
+
+	return config && ops->is_fullsock && sk && sk->mark & config->mark_mask &&
+	       host_wants_conntrack() && host_is_ours(bpf_get_netns_cookie(ops));
+}
+
 SEC("sockops")
 int relatd_connect(struct bpf_sock_ops *ops)
 {
@@ -76,6 +106,8 @@ int relatd_connect(struct bpf_sock_ops *ops)
 	__be32 source, destination;
 	__u32 mark;
 
+	if (ops->op == BPF_SOCK_OPS_TIMEOUT_INIT && connect_repeats_soon(ops))
+		ops->reply = CONNECT_AGAIN;
 	if (ops->op != BPF_SOCK_OPS_TCP_CONNECT_CB || !host_is_ours(bpf_get_netns_cookie(ops)))
 		return 1;
 	sk = ops->sk;
@@ -105,6 +137,8 @@ int relatd_connect(struct bpf_sock_ops *ops)
 	mark = connect_mark(&tuple, sk->mark, &match);
 	if (mark != sk->mark)
 		bpf_setsockopt(ops, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+	if (match.expect && host_wants_conntrack())
+		connect_tell(&tuple, &match);
 	return 1;
 }
 

@@ -3,6 +3,7 @@
 #define RELATD_HOLD_H
 
 #include <bpf/bpf_core_read.h>
+#include "host.h"
 #include "master.h"
 
 /*
@@ -171,6 +172,47 @@ __noinline int hold_packet(struct __sk_buff *skb, const struct packet *packet, s
 	return HOLD_DONE;
 }
 
+/*
+ * The first packet of a related flow waits until user space has told connection tracking of it. Its mark stands where the
+ * answer's sequence number will, which nobody can have seen yet. Where it cannot wait, the mark alone must do.
+ */
+__noinline int hold_opener(struct __sk_buff *skb)
+{
+	struct config *config = config_get();
+	struct packet *packet;
+	struct flow *flow;
+	__u32 mark = skb->mark, zero = 0;
+
+	/* Looked up: 6.1 takes no key out of an argument of a global function. */
+	packet = bpf_map_lookup_elem(&packets, &zero);
+	if (!packet)
+		return 0;
+
+	if (!config || !host_wants_conntrack() || (packet->hook & HOOK_SIDE) != HOOK_INGRESS ||
+	    !hold_device_lives(skb, config))
+		return 0;
+	flow = flow_find(&packet->key, packet->tag);
+	if (!flow)
+		return 0;
+	if (hold_would_strip(skb)) {
+		count(REASON_HOLD_STRIPS);
+		return 0;
+	}
+	if (!hold_budget_take(config, packet)) {
+		count(REASON_HOLD_BUDGET);
+		return 0;
+	}
+	flow->side[DIRECTION_REPLY].next = mark;
+	if (!hold_frame(skb, packet, packet->key.zone)) {
+		count(REASON_HOLD_FAILED);
+		packet->verdict = DROP;
+		return 0;
+	}
+	count(REASON_HELD);
+	packet->verdict = bpf_redirect(config->hold_ifindex, 0);
+	return 1;
+}
+
 /* At the hold device's ingress: back to where the frame was taken. */
 static __always_inline int hold_release(struct __sk_buff *skb, const struct config *config,
 					struct packet *packet)
@@ -187,7 +229,8 @@ static __always_inline int hold_release(struct __sk_buff *skb, const struct conf
 	}
 	packet_key(packet, config, zone);
 	flow = flow_find(&packet->key, packet->tag);
-	if (!flow || flow->kind != FLOW_CONTROL) {
+	/* Of a related flow only its first packet was held. */
+	if (!flow || (flow->kind == FLOW_RELATED && flow->state != FLOW_NEW)) {
 		count(REASON_HOLD_UNKNOWN);
 		return DROP;
 	}

@@ -26,4 +26,15 @@ static __always_inline bool host_is_ours(__u64 netns)
 	return host && host->netns == netns;
 }
 
+/*
+ * Whether related connections get an entry of netfilter's connection tracking: then the first packet waits for user space,
+ * which makes it.
+ */
+static __always_inline bool host_wants_conntrack(void)
+{
+	struct host *host = host_get();
+
+	return host && host->conntrack;
+}
+
 #endif

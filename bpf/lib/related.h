@@ -128,6 +128,13 @@ __noinline int related_packet(struct __sk_buff *skb, const struct packet *packet
 		return PASS;
 	if (READ_ONCE(flow->state) == FLOW_CLAIMING || !flow_is(flow, packet->tag))
 		return mark_clear(skb, config, packet->hook);
+	if (unlikely(config->release_mark && skb->mark == config->release_mark)) {
+		/* It was counted when it was held; whoever sets this mark himself gains nothing. */
+		skb->mark = flow->state == FLOW_NEW ? flow->side[DIRECTION_REPLY].next : 0;
+		count(REASON_RELEASED);
+		mark_write(skb, config->mark_mask, mark);
+		return PASS;
+	}
 	mark_write(skb, config->mark_mask, mark);
 	if (!flow_own(flow, packet, flow->side[packet->direction & 1].next))
 		return PASS;

@@ -492,6 +492,7 @@ enum event_type {
 	EVENT_UNATTENDED, /* held packets were not answered in time */
 	EVENT_TABLE_FULL,
 	EVENT_SAMPLE, /* struct sample */
+	EVENT_CONNECT, /* related: conntrack: this host opens an expected connection */
 };
 
 struct event {

@@ -8,6 +8,7 @@
 #include "bpf_object.h"
 #include "bpf_program.h"
 #include "cgroup.h"
+#include "conntrack.h"
 #include "directory_lock.h"
 #include "event_ring.h"
 #include "hold_device.h"
@@ -43,6 +44,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<EventRing>(env, exports, addon);
   Export<HoldDevice>(env, exports, addon);
   Export<DirectoryLock>(env, exports, addon);
+  Export<Conntrack>(env, exports, addon);
   DefineAttach(env, exports, addon);
   DefineCgroup(env, exports, addon);
   DefineMatch(env, exports, addon);

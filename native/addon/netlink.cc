@@ -86,9 +86,9 @@ NetlinkAttributes NetlinkAttributes::Nest(uint16_t type) const {
   return {bytes.data(), bytes.size()};
 }
 
-Result<Netlink> Netlink::Open(uint32_t groups) {
+Result<Netlink> Netlink::Open(uint32_t groups, int protocol) {
   int type = SOCK_RAW | SOCK_CLOEXEC | (groups != 0 ? SOCK_NONBLOCK : 0);
-  Fd fd(socket(AF_NETLINK, type, NETLINK_ROUTE));
+  Fd fd(socket(AF_NETLINK, type, protocol));
   struct sockaddr_nl address = {};
   address.nl_family = AF_NETLINK;
   address.nl_groups = groups;

@@ -54,11 +54,11 @@ class NetlinkAttributes {
   size_t length_;
 };
 
-// A NETLINK_ROUTE socket in the namespace in which it was opened.
+// A netlink socket in the namespace in which it was opened.
 class Netlink {
  public:
   // groups: a bit mask of RTMGRP_; such a socket does not block.
-  static Result<Netlink> Open(uint32_t groups = 0);
+  static Result<Netlink> Open(uint32_t groups = 0, int protocol = NETLINK_ROUTE);
   // Waits for the answer; 0 or a negative errno.
   int Request(NetlinkMessage& message);
   int Dump(NetlinkMessage& message, const std::function<void(const struct nlmsghdr*)>& each);

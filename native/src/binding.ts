@@ -32,6 +32,7 @@ export interface Binding {
     buffer: ArrayBuffer,
     onFrames: (bytes: number, frames: number, errno: number) => void,
   ) => NativeHold;
+  readonly Conntrack: new (namespace: NativeNamespace) => NativeConntrack;
   readonly DirectoryLock: new (path: string) => NativeClosable;
   attach(
     program: NativeProgram,
@@ -134,6 +135,11 @@ export interface NativeHold extends NativeLoopHandle {
   readonly name: string;
   write(frames: Uint8Array): number;
   counters(): unknown;
+}
+
+/** @see Binding */
+export interface NativeConntrack extends NativeClosable {
+  relate(connection: Uint8Array, master: Uint8Array): string;
 }
 
 /** @see Binding */

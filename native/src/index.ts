@@ -4,6 +4,7 @@
 export { isNativeError, nativeErrorCodes, type NativeError, type NativeErrorCode } from './errors.js';
 export { Namespace, type Interface, type InterfaceWatch } from './namespace.js';
 export { BpfObject, type KeptMap, type ObjectOptions } from './object.js';
+export { Conntrack, type Related } from './conntrack.js';
 export { pinMatch } from './match.js';
 export { BpfMap, type MapEntries, type MapInfo, type UpdateFlags } from './map.js';
 export { BpfProgram, skbField, type ProgramInfo, type TestResult, type TestRun } from './program.js';

@@ -133,6 +133,7 @@ export function status(): Status {
     namespace: 'gw',
     kernel: '6.18.0',
     output: { attached: true, problem: null },
+    conntrack: null,
     interfaces: [],
     assignments: [],
     tables,

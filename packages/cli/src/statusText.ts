@@ -35,6 +35,7 @@ export function statusText(status: Status, output: Output): string {
     ...section(output, counterColumns, counterRows(status.counters)),
     '',
     holdLine(status),
+    ...conntrackLine(status),
     `output: connections that this host opens are ${status.output.attached ? '' : 'not '}marked`,
     `losses: ${String(status.losses.events)} events, ${String(status.losses.samples)} samples`,
   ];
@@ -51,6 +52,14 @@ function headline(status: Status, output: Output): string {
   const pid = status.pid === null ? '' : `, pid ${String(status.pid)}`;
   const title = paint(output, 'green', `relatd ${status.version}: running for ${formatDuration(status.uptimeSeconds)}`);
   return `${title}${pid} (${where})`;
+}
+
+function conntrackLine({ conntrack }: Status): string[] {
+  if (conntrack === null) return [];
+  const { made, withoutMaster, failed } = conntrack;
+  return [
+    `conntrack: ${String(made)} related connections told, ${String(withoutMaster)} of control connections it does not know, ${String(failed)} failed`,
+  ];
 }
 
 /** Everything that an operator should look at, wherever in the status it stands. */

@@ -68,7 +68,8 @@ export interface Config {
   };
   readonly hold: { readonly unavailable: 'pass' | 'drop'; readonly deadline: number };
   readonly guard: readonly Guard[];
-  readonly related: 'mark';
+  /** How rules see RELATED: by the mark alone, or by `ct state related` as well. */
+  readonly related: 'mark' | 'conntrack';
   readonly listen: { readonly socket: string; readonly metrics: Listen | null };
 }
 

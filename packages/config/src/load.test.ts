@@ -295,7 +295,7 @@ limits: { flows: many, control: 1.5 }
 hold: { deadline: 1h, unavailable: no }
 guard:
   to: 192.0.2.10
-related: conntrack
+related: contrack
 listen: { metrics: localhost:9469, socket: run, port: 1 }
 `),
     ).toMatchInlineSnapshot(`

@@ -253,10 +253,10 @@ export function configSchema(helpers: readonly string[]) {
         .meta({ description: 'New TCP connections to these are dropped unless RELATED.' })
         .prefault([]),
       related: f
-        .choice(['mark'], 'How rules see RELATED.', {
-          conntrack:
-            '"conntrack" is not yet available in this version; write mark, and rules as `relatd rules` prints them',
-        })
+        .choice(
+          ['mark', 'conntrack'],
+          'How rules see RELATED: by the mark alone, or by `ct state related` as well (netfilter must track the control connection).',
+        )
         .prefault('mark'),
       listen: f
         .section(

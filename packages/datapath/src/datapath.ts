@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import type { Machine } from '@relatd/grammar';
 import {
   BpfObject,
+  Conntrack,
   EventRing,
   attach,
   attachCgroup,
@@ -17,6 +18,7 @@ import {
   type KeptMap,
   type Lock,
   type Namespace,
+  type Related,
 } from '@relatd/native';
 import { assertFits, assignedPorts, portRequests, writeBank, type PortAssignments } from './assignmentBanks.js';
 import { SIDES, attachedSides, hasOurs } from './chain.js';
@@ -40,6 +42,7 @@ import {
   type GuardRecord,
   type PolicyRecord,
   type RequestRecord,
+  type TupleRecord,
 } from './generated/layout.js';
 import { Hold } from './hold.js';
 import { machineBytes } from './machine.js';
@@ -59,6 +62,7 @@ import { CONNECT_PINS, OBJECT, linkPin, pinDirectory } from './pins.js';
 import { Requests, type RequestAnswer } from './requests.js';
 import { RingRecord, recordMemory } from './ringRecord.js';
 import { Tables, numberKey, viewOf, type AssignmentName } from './tables.js';
+import { tupleBytes } from './tuple.js';
 
 /** How many entries each table can take. */
 export interface Sizes {
@@ -114,6 +118,7 @@ export class Datapath {
   #config: ConfigRecord;
   #ring: EventRing | null = null;
   #hold: Hold | null = null;
+  #conntrack: Conntrack | null = null;
 
   private constructor(namespace: Namespace, directory: string, lock: Lock, sizes: Sizes) {
     this.namespace = namespace;
@@ -334,13 +339,29 @@ export class Datapath {
   }
 
   /**
-   * Attaches the programs that mark connections which this host opens, so that OUTPUT sees it.
+   * Says which network namespace's sockets are meant, and whether the first packet of a related connection waits until connection
+   * tracking knows it (`related: conntrack`).
+   */
+  setHost({ conntrack }: { readonly conntrack: boolean }): void {
+    const bytes = new Uint8Array(HOST_SIZE);
+    writeHost(viewOf(bytes), 0, { netns: this.namespace.cookie, conntrack: conntrack ? 1 : 0 });
+    this.tables.map('host').update(numberKey(0), bytes);
+  }
+
+  /**
+   * Tells connection tracking that a connection which has not sent a packet yet is related to another; both as who opens them.
+   * @throws RELATD_NO_PERMISSION, RELATD_SYSTEM
+   */
+  relate(connection: TupleRecord, master: TupleRecord): Related {
+    this.#conntrack ??= new Conntrack(this.namespace);
+    return this.#conntrack.relate(tupleBytes(connection), tupleBytes(master));
+  }
+
+  /**
+   * Attaches the programs that mark connections which this host opens, so that OUTPUT sees it. After `setHost`.
    * @throws what `attachCgroup` throws: then OUTPUT sees no mark, and everything else works
    */
   attachConnects(): void {
-    const bytes = new Uint8Array(HOST_SIZE);
-    writeHost(viewOf(bytes), 0, { netns: this.namespace.cookie, conntrack: 0 });
-    this.tables.map('host').update(numberKey(0), bytes);
     for (const type of ['sockops', 'connect4', 'connect6'] as const) {
       const program = this.#object.program(`relatd_${CONNECT_PINS[type]}`);
       attachCgroup({ program, type, pin: `${this.directory}/links/${CONNECT_PINS[type]}` });
@@ -439,6 +460,7 @@ export class Datapath {
       this.#change({ holdIfindex: 0, stopped: boottimeNs() });
       this.#ring?.close();
       this.#hold?.close();
+      this.#conntrack?.close();
     } finally {
       this.tables.close();
       this.#object.close();

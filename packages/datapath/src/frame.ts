@@ -21,12 +21,45 @@ export interface TcpFrame {
 const ETHERNET = 14;
 const TAG = 4;
 
+/** Where a frame's transport header is. */
+interface Located extends Pick<TupleRecord, 'source' | 'destination' | 'family' | 'zone'> {
+  readonly protocol: number;
+  /** Offsets of the transport header and of what follows the packet. */
+  readonly at: number;
+  readonly end: number;
+  /** Sum over the addresses, for the checksum. */
+  readonly pseudo: number;
+}
+
+const TCP = 6;
+const UDP = 17;
+
 /**
  * Reads a frame from the hold device: Ethernet header, the datapath's own 802.1ad tag with the zone, what
  * other tags there were, IP, TCP. Null when it is not such a frame. Views into `frame`, no copies.
  */
 export function readHeldFrame(frame: Uint8Array): TcpFrame | null {
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  const view = viewOf(frame);
+  const located = locate(frame, view);
+  return located?.protocol === TCP ? readTcp(frame, view, located) : null;
+}
+
+/**
+ * The tuple of a held packet that opens a connection: a SYN or a datagram. Null when it is none: of control connections only what
+ * comes later is held.
+ */
+export function readHeldOpener(frame: Uint8Array): TupleRecord | null {
+  const view = viewOf(frame);
+  const located = locate(frame, view);
+  if (located === null) return null;
+  if (located.protocol === UDP) return located.at + 8 > located.end ? null : tupleOf(view, located);
+  const segment = readTcp(frame, view, located);
+  return segment !== null && (segment.flags & (TCP_FLAG.syn | TCP_FLAG.ack)) === TCP_FLAG.syn ? segment.tuple : null;
+}
+
+const viewOf = (frame: Uint8Array): DataView => new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+
+function locate(frame: Uint8Array, view: DataView): Located | null {
   if (frame.length < ETHERNET + TAG || view.getUint16(12) !== 0x88a8) return null;
   const zone = view.getUint16(14);
   let at = ETHERNET + TAG;
@@ -36,8 +69,8 @@ export function readHeldFrame(frame: Uint8Array): TcpFrame | null {
     protocol = view.getUint16(at + 2);
     at += TAG;
   }
-  if (protocol === 0x0800) return readIPv4(frame, view, at, zone);
-  return protocol === 0x86dd ? readIPv6(frame, view, at, zone) : null;
+  if (protocol === 0x0800) return locateIPv4(frame, view, at, zone);
+  return protocol === 0x86dd ? locateIPv6(frame, view, at, zone) : null;
 }
 
 function mapped(frame: Uint8Array, at: number): Uint8Array {
@@ -48,64 +81,58 @@ function mapped(frame: Uint8Array, at: number): Uint8Array {
   return bytes;
 }
 
-function readIPv4(frame: Uint8Array, view: DataView, at: number, zone: number): TcpFrame | null {
-  if (frame.length < at + 20 || view.getUint8(at) >> 4 !== 4 || view.getUint8(at + 9) !== 6) return null;
+function locateIPv4(frame: Uint8Array, view: DataView, at: number, zone: number): Located | null {
+  if (frame.length < at + 20 || view.getUint8(at) >> 4 !== 4) return null;
+  const protocol = view.getUint8(at + 9);
   const header = (view.getUint8(at) & 0xf) * 4;
   const end = at + view.getUint16(at + 2);
-  if (header < 20 || end > frame.length || at + header > end) return null;
-  const pseudo = sum(view, at + 12, at + 20);
-  return readTcp(frame, view, at + header, end, pseudo, {
-    source: mapped(frame, at + 12),
-    destination: mapped(frame, at + 16),
-    family: 4,
-    zone,
-  });
+  if (header < 20 || end > frame.length || at + header > end || (protocol !== TCP && protocol !== UDP)) return null;
+  return {
+    ...{ source: mapped(frame, at + 12), destination: mapped(frame, at + 16), family: 4, zone, protocol },
+    ...{ at: at + header, end, pseudo: sum(view, at + 12, at + 20) },
+  };
 }
 
-function readIPv6(frame: Uint8Array, view: DataView, at: number, zone: number): TcpFrame | null {
+function locateIPv6(frame: Uint8Array, view: DataView, at: number, zone: number): Located | null {
   if (frame.length < at + 40 || view.getUint8(at) >> 4 !== 6) return null;
   const end = at + 40 + view.getUint16(at + 4);
   if (end > frame.length) return null;
   let next = view.getUint8(at + 6);
   let here = at + 40;
   // The datapath has walked these headers already; the same kinds in the same number (bpf/lib/packet.h).
-  for (let headers = 0; headers < 6 && next !== 6; headers++) {
+  for (let headers = 0; headers < 6 && next !== TCP && next !== UDP; headers++) {
     if (here + 8 > end || ![0, 43, 44, 51, 60].includes(next)) return null;
     const length = view.getUint8(here + 1);
     const size = next === 44 ? 8 : next === 51 ? (length + 2) * 4 : (length + 1) * 8;
     next = view.getUint8(here);
     here += size;
   }
-  if (next !== 6) return null;
-  const pseudo = sum(view, at + 8, at + 40);
-  return readTcp(frame, view, here, end, pseudo, {
-    source: frame.slice(at + 8, at + 24),
-    destination: frame.slice(at + 24, at + 40),
-    family: 6,
-    zone,
-  });
+  if (next !== TCP && next !== UDP) return null;
+  return {
+    ...{ source: frame.slice(at + 8, at + 24), destination: frame.slice(at + 24, at + 40), family: 6, zone },
+    ...{ protocol: next, at: here, end, pseudo: sum(view, at + 8, at + 40) },
+  };
 }
 
-function readTcp(
-  frame: Uint8Array,
-  view: DataView,
-  at: number,
-  end: number,
-  pseudo: number,
-  addresses: Pick<TupleRecord, 'source' | 'destination' | 'family' | 'zone'>,
-): TcpFrame | null {
+function tupleOf(view: DataView, { source, destination, family, zone, protocol, at }: Located): TupleRecord {
+  const ports = { sourcePort: view.getUint16(at), destinationPort: view.getUint16(at + 2) };
+  return { source, destination, ...ports, protocol, family, zone };
+}
+
+function readTcp(frame: Uint8Array, view: DataView, located: Located): TcpFrame | null {
+  const { at, end, pseudo } = located;
   if (at + 20 > end) return null;
   const header = (view.getUint8(at + 12) >> 4) * 4;
   if (header < 20 || at + header > end) return null;
   const flags = view.getUint8(at + 13);
   return {
-    tuple: { ...addresses, sourcePort: view.getUint16(at), destinationPort: view.getUint16(at + 2), protocol: 6 },
+    tuple: tupleOf(view, located),
     seq: view.getUint32(at + 4),
     ack: view.getUint32(at + 8),
     flags,
     urgent: flags & TCP_FLAG.urg ? view.getUint16(at + 18) : 0,
     payload: frame.subarray(at + header, end),
-    intact: fold(pseudo + 6 + (end - at) + sum(view, at, end)) === 0xffff,
+    intact: fold(pseudo + TCP + (end - at) + sum(view, at, end)) === 0xffff,
   };
 }
 

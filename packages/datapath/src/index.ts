@@ -4,7 +4,7 @@
 export { assertFits, type PortAssignments } from './assignmentBanks.js';
 export { attachedMode, chainPrograms, type HookProgram } from './chain.js';
 export { Datapath, type AttachSettings, type RecordSink, type Settings, type Sizes } from './datapath.js';
-export { readHeldFrame, TCP_FLAG, type TcpFrame } from './frame.js';
+export { readHeldFrame, readHeldOpener, TCP_FLAG, type TcpFrame } from './frame.js';
 export type { InterfaceEntry } from './interfaceTable.js';
 export { machineBytes } from './machine.js';
 export { matchDirectory, pinMatches, type MatchedAssignment } from './matches.js';
@@ -42,4 +42,12 @@ export {
   type StreamRecord,
   type TupleRecord,
 } from './generated/layout.js';
-export { Namespace, boottimeNs, checkSystem, isNativeError, monotonicNs, type Interface } from '@relatd/native';
+export {
+  Namespace,
+  boottimeNs,
+  checkSystem,
+  isNativeError,
+  monotonicNs,
+  type Interface,
+  type Related,
+} from '@relatd/native';

@@ -60,18 +60,13 @@ export function list(words: readonly string[], join = 'or'): string {
 }
 
 /** One of a few words. */
-export function choice<const Word extends string>(
-  words: readonly Word[],
-  description: string,
-  refusals: Readonly<Record<string, string>> = {},
-): Field<Word> {
+export function choice<const Word extends string>(words: readonly Word[], description: string): Field<Word> {
   return field({ enum: words, description }, (value, report) => {
     const word = words.find((candidate) => candidate === value);
     if (word !== undefined) return word;
-    const refusal = typeof value === 'string' ? refusals[value] : undefined;
     const near = typeof value === 'string' ? nearest(value, words) : null;
     const right = near === null ? `write ${list(words)}` : `did you mean ${near}? Possible are ${list(words, 'and')}`;
-    report(refusal ?? `${show(value)} is not possible here; ${right}`);
+    report(`${show(value)} is not possible here; ${right}`);
     return undefined;
   });
 }

@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Assignment, Config } from '@relatd/config';
-import { Datapath, HoldPolicy, assertFits, checkSystem, type Namespace, type RingRecord } from '@relatd/datapath';
+import {
+  Datapath,
+  FlowKind,
+  HoldPolicy,
+  assertFits,
+  checkSystem,
+  readHeldOpener,
+  type Namespace,
+  type RingRecord,
+} from '@relatd/datapath';
 import { helpers, type Helper } from '@relatd/helpers';
 import {
   REASONS,
@@ -27,6 +36,7 @@ import { InterfaceKeeper } from './interfaceKeeper.js';
 import { loadHelpers } from './helpers.js';
 import { Limiter } from './limiter.js';
 import { openNamespace } from './namespace.js';
+import { Relations } from './relations.js';
 import { Statistics } from './statistics.js';
 import { daemonStatus, holdStatus, lossesOf, tableStatus } from './status.js';
 
@@ -69,6 +79,7 @@ export class Daemon implements EngineView {
   readonly #datapath: Datapath;
   readonly #connections: Connections;
   readonly #backlog: Backlog;
+  readonly #relations: Relations;
   readonly #interfaces: InterfaceKeeper;
   readonly #hub: EventHub;
   readonly #statistics = new Statistics();
@@ -117,6 +128,13 @@ export class Daemon implements EngineView {
         this.#emit(this.#translator.refused(refusal, entry));
       },
       failed,
+    });
+    this.#relations = new Relations({
+      datapath: this.#datapath,
+      master: (id) => {
+        this.#backlog.read(id);
+        return this.#connections.byId(id)?.tuple ?? null;
+      },
     });
     this.#interfaces = new InterfaceKeeper(namespace, this.#datapath, options.logger);
     this.#details = new Details(
@@ -176,8 +194,8 @@ export class Daemon implements EngineView {
       this.#options.logger.warn(
         `table ${map} keeps its ${String(entries)} entries (${String(asked)} asked): sizes change after \`relatd down\``,
       );
-    this.#attachConnects();
     await this.#apply(this.#config);
+    this.#attachConnects();
     this.#interfaces.requireAll(this.#config);
     // Not before assignments are known: what happened while no daemon ran is in there.
     this.#drainEvents = this.#datapath.readEvents((record) => {
@@ -233,7 +251,7 @@ export class Daemon implements EngineView {
         // What happened before these frames were held is told first.
         this.#drainEvents();
         this.#guarded(() => {
-          this.#connections.frames(frames);
+          this.#held(frames);
         });
       },
       () => {
@@ -246,6 +264,20 @@ export class Daemon implements EngineView {
       },
     );
     this.#interfaces.holdDevice = this.#datapath.holdDevice;
+  }
+
+  /** First packets of related connections go on once connection tracking knows them; the rest is of control connections. */
+  #held(frames: readonly Uint8Array[]): void {
+    const openers: Uint8Array[] = [];
+    const others: Uint8Array[] = [];
+    for (const frame of frames) {
+      const tuple = readHeldOpener(frame);
+      (tuple === null ? others : openers).push(frame);
+      const flow = tuple === null ? undefined : this.#datapath.tables.flow(tuple)?.flow;
+      if (tuple !== null && flow?.kind === FlowKind.related) this.#relations.opened(tuple, flow.master);
+    }
+    this.#datapath.release(openers);
+    if (others.length > 0) this.#connections.frames(others);
   }
 
   async #housekeep(): Promise<void> {
@@ -305,6 +337,7 @@ export class Daemon implements EngineView {
     });
     for (const [id, assignment] of byId)
       datapath.setPolicy(id, policyRecord(assignment, machines.numbers.get(assignment.helper) ?? 0));
+    datapath.setHost({ conntrack: config.related === 'conntrack' });
     datapath.match([...byId].map(([id, { name }]) => ({ id, name })));
     this.#byId = byId;
     this.#config = config;
@@ -361,6 +394,11 @@ export class Daemon implements EngineView {
         this.#backlog.read(record.flow);
         this.#follow(record);
         break;
+      case 'connect': {
+        const { tuple, expect } = record.event();
+        this.#relations.opened(tuple, expect.master);
+        break;
+      }
       default:
         this.#follow(record);
     }
@@ -453,6 +491,7 @@ export class Daemon implements EngineView {
       flows,
       interfaces: this.#interfaces,
       output: this.#output,
+      conntrack: this.#config.related === 'conntrack' ? this.#relations.status : null,
       started: this.#started,
       warnings: this.#warnings,
     });

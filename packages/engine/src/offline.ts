@@ -106,6 +106,7 @@ export function offlineStatus(where: Where): Promise<Status> {
       kernel: release(),
       interfaces,
       output: { attached: connectsAttached(pinDirectory(namespace)), problem: null },
+      conntrack: null,
       assignments: tables.assignments().map(({ mark, ...assignment }) => ({
         ...assignment,
         interface: null,

@@ -6,6 +6,7 @@ import type { Datapath, Tables } from '@relatd/datapath';
 import {
   formatMark,
   formatPrefix,
+  type ConntrackStatus,
   type Flow,
   type HoldStatus,
   type OutputStatus,
@@ -78,6 +79,7 @@ export function daemonStatus(parts: {
   flows: readonly Flow[];
   interfaces: InterfaceKeeper;
   output: OutputStatus;
+  conntrack: ConntrackStatus | null;
   started: number;
   warnings: readonly string[];
 }): Status {
@@ -93,6 +95,7 @@ export function daemonStatus(parts: {
     kernel: release(),
     interfaces: parts.interfaces.status(),
     output: parts.output,
+    conntrack: parts.conntrack,
     assignments: config.assignments.map((assignment) => ({
       name: assignment.name,
       helper: assignment.helper,
@@ -111,6 +114,7 @@ export function daemonStatus(parts: {
     warnings: [
       ...parts.warnings,
       ...(parts.output.problem === null ? [] : [parts.output.problem]),
+      ...(parts.conntrack?.problems ?? []),
       ...counterWarnings(counters),
     ],
   };

@@ -63,6 +63,18 @@ export interface OutputStatus {
   readonly problem: string | null;
 }
 
+/** `related: conntrack`: what connection tracking was told since the daemon started. */
+export interface ConntrackStatus {
+  /** Entries made. */
+  readonly made: number;
+  /** Connections whose control connection connection tracking does not know: they have the mark alone. */
+  readonly withoutMaster: number;
+  /** Connections of which the kernel would not be told: they have the mark alone. */
+  readonly failed: number;
+  /** Sentences: what is missing, and what to do. */
+  readonly problems: readonly string[];
+}
+
 /** What `relatd status --json` prints. */
 export interface Status {
   readonly version: string;
@@ -78,6 +90,8 @@ export interface Status {
   readonly kernel: string;
   readonly interfaces: readonly InterfaceStatus[];
   readonly output: OutputStatus;
+  /** Null with `related: mark`, and without a daemon. */
+  readonly conntrack: ConntrackStatus | null;
   readonly assignments: readonly AssignmentStatus[];
   readonly tables: readonly TableStatus[];
   readonly counters: Readonly<Record<Reason, number>>;

@@ -216,6 +216,7 @@ export const EventType = {
   unattended: 10,
   tableFull: 11,
   sample: 12,
+  connect: 13,
 } as const;
 
 /** enum request_op of bpf/lib/types.h. */
