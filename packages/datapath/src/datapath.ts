@@ -54,10 +54,16 @@ import {
   isDead,
   layoutTrouble,
   pinnedInterfaces,
-  removeDatapath,
   removeState,
 } from './pinnedState.js';
-import { setMatches, type MatchedAssignment } from './matches.js';
+import {
+  adoptMatchTables,
+  hasMatches,
+  keepMatchTables,
+  removeDeadMatches,
+  setMatches,
+  type MatchedAssignment,
+} from './matches.js';
 import { CONNECT_PINS, OBJECT, linkPin, pinDirectory } from './pins.js';
 import { Requests, type RequestAnswer } from './requests.js';
 import { RingRecord, recordMemory } from './ringRecord.js';
@@ -125,7 +131,8 @@ export class Datapath {
     this.directory = directory;
     this.#lock = lock;
     this.adopted = existsSync(`${directory}/maps/config`);
-    this.hadMatches = existsSync(`${directory}/maps/matches`);
+    this.hadMatches = hasMatches(namespace);
+    adoptMatchTables(namespace, directory);
     const counters = beginMigration(directory);
     this.#object = new BpfObject({ file: OBJECT, pins: directory, namespace, maxEntries: maxEntries(sizes) });
     this.kept = this.#object.kept;
@@ -140,6 +147,7 @@ export class Datapath {
     migrateStreams(directory, this.tables, this.#requests);
     migrateExpectations(directory, this.tables, this.#requests);
     finishMigration(directory);
+    keepMatchTables(namespace, (name) => this.tables.map(name));
     this.tables.map('match_programs').setProgram(numberKey(0), this.#object.program('relatd_match'));
   }
 
@@ -158,14 +166,14 @@ export class Datapath {
       if (trouble !== null) {
         if (!discardState) throw trouble;
         removeState(namespace, directory, false);
-        // The directory may have gone with what was in it, and the lock on it.
+        // The directory went with what was in it, and the lock on it.
         lock.close();
         mountBpffs(directory);
         lock = lockDirectory(directory);
       }
       return new Datapath(namespace, directory, lock, sizes);
     } catch (error) {
-      if (!existsSync(`${directory}/maps/config`)) removeDatapath(directory);
+      if (!existsSync(`${directory}/maps/config`)) removePins(directory);
       lock.close();
       throw error;
     }
@@ -182,7 +190,10 @@ export class Datapath {
     const dead = readdirSync(parent)
       .map((name) => `${parent}/${name}`)
       .filter((directory) => directory !== own && isDead(directory));
-    for (const directory of dead) removePins(directory);
+    for (const directory of dead) {
+      removePins(directory);
+      removeDeadMatches(directory);
+    }
     return dead.length;
   }
 
@@ -192,7 +203,8 @@ export class Datapath {
    */
   static remove(namespace: Namespace, purge: boolean): string[] {
     const directory = pinDirectory(namespace);
-    if (!existsSync(directory)) return [];
+    if (!existsSync(directory) && !(purge && hasMatches(namespace))) return [];
+    mountBpffs(directory);
     const lock = lockDirectory(directory);
     try {
       return removeState(namespace, directory, purge);

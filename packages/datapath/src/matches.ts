@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, lstatSync, readdirSync, statSync, symlinkSync, unlinkSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
 import { BpfMap, BpfObject, lockDirectory, mountBpffs, pinMatch, removePins, type Namespace } from '@relatd/native';
 import { MATCH_SIZE, Limit, readMatch, writeMatch, zeroMatch, type MatchRecord } from './generated/layout.js';
 import { BPFFS, OBJECT, matchName, pinDirectory } from './pins.js';
@@ -12,8 +13,7 @@ import { numberKey, viewOf } from './tables.js';
  */
 const MAPS = ['match_programs', 'matches'] as const;
 
-/** Where rules of the host's own network namespace look, whatever its cookie is. */
-const HOST = `${BPFFS}/relatd/match`;
+type MatchMap = (typeof MAPS)[number];
 
 /** An assignment and its number in the datapath; null: only the pin is wanted, nothing matches yet. */
 export interface MatchedAssignment {
@@ -21,9 +21,21 @@ export interface MatchedAssignment {
   readonly id: number | null;
 }
 
-/** The directory of the programs of one network namespace. */
+/**
+ * The directory of the programs of one network namespace, beside that of the datapath, which goes at `relatd down`. Rules of the
+ * host's own namespace look in a place that does not depend on the namespace's cookie.
+ */
 export function matchDirectory(namespace: Namespace): string {
-  return isHost(namespace) ? HOST : `${pinDirectory(namespace)}/match`;
+  return isHost(namespace) ? `${BPFFS}/relatd/match` : `${BPFFS}/relatd/match-${namespace.cookie.toString(16)}`;
+}
+
+/** Where the tables are pinned that the programs need. */
+function tablePin(namespace: Namespace, map: MatchMap): string {
+  return `${tableDirectory(namespace)}/maps/${map}`;
+}
+
+function tableDirectory(namespace: Namespace): string {
+  return `${matchDirectory(namespace)}-tables`;
 }
 
 /** Whether it is the network namespace of the machine's first process. */
@@ -42,10 +54,10 @@ function isHost(namespace: Namespace): boolean {
  */
 export function setMatches(
   namespace: Namespace,
-  map: (name: (typeof MAPS)[number]) => BpfMap,
+  map: (name: MatchMap) => BpfMap,
   assignments: readonly MatchedAssignment[],
 ): void {
-  const directory = `${pinDirectory(namespace)}/match`;
+  const directory = matchDirectory(namespace);
   const table = map('matches');
   const records = readAll(table);
   const wanted = new Map(assignments.map(({ name, id }) => [name, id === null ? 0 : id + 1]));
@@ -74,7 +86,6 @@ export function setMatches(
     const path = `${directory}/${matchName(name)}`;
     if (!existsSync(path)) pinMatch({ programs: map('match_programs'), number: place, path });
   }
-  linkHost(namespace, directory);
 }
 
 /**
@@ -84,11 +95,13 @@ export function setMatches(
  */
 export function pinMatches(namespace: Namespace, names: readonly string[]): string[] {
   const directory = pinDirectory(namespace);
+  const tables = tableDirectory(namespace);
   mountBpffs();
   mountBpffs(directory);
+  mountBpffs(tables);
   const lock = lockDirectory(directory);
   try {
-    const object = new BpfObject({ file: OBJECT, pins: directory, namespace, onlyMaps: MAPS });
+    const object = new BpfObject({ file: OBJECT, pins: tables, namespace, onlyMaps: MAPS });
     try {
       setMatches(
         namespace,
@@ -100,24 +113,54 @@ export function pinMatches(namespace: Namespace, names: readonly string[]): stri
       object.close();
     }
   } finally {
+    if (!existsSync(`${directory}/maps`)) removePins(directory);
     lock.close();
   }
 }
 
-/** Takes the datapath away from the programs; they and their table stay. Returns the names in `maps` that must stay. */
-export function stopMatching(directory: string): readonly string[] {
-  const path = `${directory}/maps/match_programs`;
-  if (!existsSync(path)) return [];
-  const programs = BpfMap.openPinned(path);
-  programs.delete(numberKey(0));
-  programs.close();
-  return MAPS;
+/** Before the datapath is loaded: it takes over the tables of programs that have outlived another. */
+export function adoptMatchTables(namespace: Namespace, directory: string): void {
+  for (const map of MAPS) {
+    const pin = `${directory}/maps/${map}`;
+    if (!existsSync(tablePin(namespace, map)) || existsSync(pin)) continue;
+    const table = BpfMap.openPinned(tablePin(namespace, map));
+    table.pin(pin);
+    table.close();
+  }
 }
 
-/** Removes the programs. Rules that name them keep what they hold, and can no longer be restored. */
-export function removeMatches(namespace: Namespace, directory: string): void {
-  removePins(`${directory}/match`);
-  if (isHost(namespace) && existsLink(HOST)) unlinkSync(HOST);
+/** After it was loaded: its tables outlive it. */
+export function keepMatchTables(namespace: Namespace, map: (name: MatchMap) => BpfMap): void {
+  for (const name of MAPS) {
+    const pin = tablePin(namespace, name);
+    if (!existsSync(pin)) map(name).pin(pin);
+  }
+}
+
+/** Whether a network namespace has such programs. */
+export function hasMatches(namespace: Namespace): boolean {
+  return existsSync(tableDirectory(namespace));
+}
+
+/** Takes the datapath away from the programs, which match nothing then. */
+export function stopMatching(namespace: Namespace): void {
+  const pin = tablePin(namespace, 'match_programs');
+  if (!existsSync(pin)) return;
+  const programs = BpfMap.openPinned(pin);
+  programs.delete(numberKey(0));
+  programs.close();
+}
+
+/** Removes the programs; returns how many pins. Rules that name them keep what they hold, and can no longer be restored. */
+export function removeMatches(namespace: Namespace): number {
+  return removePins(matchDirectory(namespace)) + removePins(tableDirectory(namespace));
+}
+
+/** The same of a namespace that is gone, by the directory of its datapath. */
+export function removeDeadMatches(directory: string): void {
+  const base = `${BPFFS}/relatd/match-${basename(directory)}`;
+  removePins(base);
+  removePins(`${base}-tables`);
 }
 
 function readAll(table: BpfMap): MatchRecord[] {
@@ -128,15 +171,4 @@ function readAll(table: BpfMap): MatchRecord[] {
 
 function nameOf({ name }: MatchRecord): string {
   return new TextDecoder().decode(name.subarray(0, name.indexOf(0)));
-}
-
-/** Puts the name that rules use in the place where they look. */
-function linkHost(namespace: Namespace, directory: string): void {
-  if (!isHost(namespace) || !existsSync(directory) || readdirSync(directory).length === 0) return;
-  if (existsLink(HOST)) unlinkSync(HOST);
-  symlinkSync(directory, HOST);
-}
-
-function existsLink(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }

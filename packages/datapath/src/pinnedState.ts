@@ -11,7 +11,7 @@ import {
 } from '@relatd/native';
 import { SIDES, attachedSides } from './chain.js';
 import { Limit } from './generated/layout.js';
-import { removeMatches, stopMatching } from './matches.js';
+import { hasMatches, removeMatches, stopMatching } from './matches.js';
 import { canTakeOver } from './migrate.js';
 import { CONNECT_PINS, linkPin } from './pins.js';
 import { Tables } from './tables.js';
@@ -115,19 +115,10 @@ export function removeState(namespace: Namespace, directory: string, purge: bool
     lines.push(`detached from ${name}`);
   }
   for (const ifindex of pinnedInterfaces(directory)) detachInterface(namespace, directory, ifindex);
-  if (purge) removeMatches(namespace, directory);
-  const pins = purge ? removePins(directory) : removeDatapath(directory);
+  stopMatching(namespace);
+  const pins = removePins(directory) + (purge ? removeMatches(namespace) : 0);
   if (pins > 0) lines.push(`removed ${String(pins)} pins`);
-  if (!purge && existsSync(`${directory}/match`))
+  if (lines.length > 0 && hasMatches(namespace))
     lines.push('kept the programs for iptables, which match nothing now; remove them with `relatd down --purge`');
   return lines;
-}
-
-/** Removes the pins of the datapath, but not what programs for iptables need. Returns how many. */
-export function removeDatapath(directory: string): number {
-  const kept = stopMatching(directory);
-  if (kept.length === 0) return removePins(directory);
-  const gone = readdirSync(`${directory}/maps`).filter((name) => !kept.includes(name));
-  const paths = [...gone.map((name) => `maps/${name}`), 'links', 'programs'];
-  return paths.reduce((pins, path) => pins + removePins(`${directory}/${path}`), 0);
 }
