@@ -2,7 +2,7 @@
 import { request, type IncomingMessage } from 'node:http';
 import type { Event, Expectation, Flow, ReloadResult, Status } from '@relatd/model';
 import { ApiError, errnoOf, type ErrorAnswer } from './errors.js';
-import type { ListFilter } from './filter.js';
+import type { EventFilter, ListFilter } from './filter.js';
 import { readLines } from './lines.js';
 
 /** Where a daemon's socket is when nobody says otherwise. */
@@ -44,15 +44,17 @@ export class RelatdClient {
   }
 
   /**
-   * Events from now on. Ends when the daemon stops in order; throws `API_CONNECTION_LOST` when it is killed.
-   * `onOpen` is called once no later event can be missed.
+   * Events from now on, those that pass the filter. Ends when the daemon stops in order; throws `API_CONNECTION_LOST`
+   * when it is killed. `onOpen` is called once no later event can be missed.
    */
-  async *events(options: { signal?: AbortSignal; onOpen?: () => void } = {}): AsyncGenerator<Event, void, undefined> {
-    const { signal } = options;
+  async *events(
+    options: { filter?: EventFilter; signal?: AbortSignal; onOpen?: () => void } = {},
+  ): AsyncGenerator<Event, void, undefined> {
+    const { filter = {}, signal } = options;
     if (isAborted(signal)) return;
     let response: IncomingMessage | null = null;
     try {
-      response = await this.#open('GET', '/v1/events', 0, signal);
+      response = await this.#open('GET', `/v1/events${query(filter)}`, 0, signal);
       if (response.statusCode !== 200) throw await this.#refusal(response);
       options.onOpen?.();
       for await (const line of readLines(response)) {
@@ -129,7 +131,7 @@ export class RelatdClient {
   }
 }
 
-function query(filter: ListFilter): string {
+function query(filter: ListFilter | EventFilter): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(filter)) {
     if (typeof value === 'string') parameters.set(name, value);

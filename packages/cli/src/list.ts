@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ApiError, errnoOf, messageOf, RelatdClient, type ListFilter } from '@relatd/api';
+import { ApiError, errnoOf, matches, messageOf, RelatdClient, type Filter, type ListFilter } from '@relatd/api';
 import type { Invocation } from './commands.js';
 import { print, socketPathOf, type Context, type Output } from './context.js';
 
@@ -48,18 +48,34 @@ export async function askOrReadPins<T>(
   }
 }
 
-/** The filter that a command line asks for. */
-export function filterOf({ options }: Invocation): ListFilter {
-  const related = options['related'] === true;
-  const control = options['control'] === true;
+/**
+ * The filter that the options of a list ask for.
+ * @throws ApiError `API_BAD_FILTER`
+ */
+export function listFilterOf(invocation: Invocation): ListFilter {
+  const related = invocation.options['related'] === true;
+  const control = invocation.options['control'] === true;
+  const filter = filterOf(invocation);
+  // Both switches ask for both kinds, and so does neither.
+  return related === control ? filter : { ...filter, kind: related ? 'related' : 'control' };
+}
+
+/**
+ * What `--helper`, `--assignment` and `--host` ask for.
+ * @throws ApiError `API_BAD_FILTER`
+ */
+export function filterOf({ options }: Invocation): Filter {
   const helper = valueOf(options['helper']);
   const assignment = valueOf(options['assignment']);
-  return {
-    // Both switches ask for both kinds, and so does neither.
-    ...(related === control ? {} : { kind: related ? 'related' : 'control' }),
+  const host = valueOf(options['host']);
+  const filter = {
     ...(helper === null ? {} : { helper }),
     ...(assignment === null ? {} : { assignment }),
+    ...(host === null ? {} : { host }),
   };
+  // A filter without meaning is told here, and not only by the daemon: it is wrong usage.
+  matches(filter);
+  return filter;
 }
 
 /** The value of an option that takes one, or null. */
