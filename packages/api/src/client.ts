@@ -11,6 +11,8 @@ export const DEFAULT_SOCKET = '/run/relatd/relatd.sock';
 export interface ClientOptions {
   /** Milliseconds without a byte from the daemon before a request is given up; default 15,000. Not for `events()`. */
   readonly timeout?: number;
+  /** Ends every request but `events()`, which has its own. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -20,10 +22,12 @@ export interface ClientOptions {
 export class RelatdClient {
   readonly socketPath: string;
   readonly #timeout: number;
+  readonly #signal: AbortSignal | undefined;
 
   constructor(socketPath: string = DEFAULT_SOCKET, options: ClientOptions = {}) {
     this.socketPath = socketPath;
     this.#timeout = options.timeout ?? 15_000;
+    this.#signal = options.signal;
   }
 
   flows(filter: ListFilter = {}): Promise<Flow[]> {
@@ -69,7 +73,7 @@ export class RelatdClient {
   }
 
   async #json<T>(method: string, path: string): Promise<T> {
-    const response = await this.#open(method, path, this.#timeout);
+    const response = await this.#open(method, path, this.#timeout, this.#signal);
     if (response.statusCode !== 200) throw await this.#refusal(response);
     return this.#parse(await this.#text(response)) as T;
   }

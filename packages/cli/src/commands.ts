@@ -152,6 +152,24 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./commands/monitor.js'),
   },
   {
+    name: 'top',
+    summary: 'show control connections and what came of them, live',
+    arguments: [],
+    options: [
+      helper,
+      assignment,
+      host,
+      { flags: '--interval <time>', summary: 'time between two looks, for example 5s', fallback: '1s' },
+      netns,
+      socket,
+    ],
+    examples: [
+      { command: 'relatd top', summary: 'the busiest first; ? shows the keys, q quits' },
+      { command: 'relatd top --host 10.0.1.2', summary: 'only what concerns this address' },
+    ],
+    load: () => import('./commands/top.js'),
+  },
+  {
     name: 'status',
     summary: 'show the daemon, its interfaces, tables, counters and losses',
     arguments: [],

@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ApiError, errnoOf, matches, messageOf, RelatdClient, type Filter, type ListFilter } from '@relatd/api';
+import {
+  ApiError,
+  errnoOf,
+  matches,
+  messageOf,
+  RelatdClient,
+  type ClientOptions,
+  type Filter,
+  type ListFilter,
+} from '@relatd/api';
 import type { Invocation } from './commands.js';
 import { print, socketPathOf, type Context, type Output } from './context.js';
 
@@ -18,8 +27,12 @@ export async function printArray(output: Output, items: readonly unknown[]): Pro
 }
 
 /** A client for the daemon that is meant. */
-export function clientFor(context: Context, socket: string | boolean | undefined): RelatdClient {
-  return new RelatdClient(socketPathOf(context, socket));
+export function clientFor(
+  context: Context,
+  socket: string | boolean | undefined,
+  options: ClientOptions = {},
+): RelatdClient {
+  return new RelatdClient(socketPathOf(context, socket), options);
 }
 
 /**

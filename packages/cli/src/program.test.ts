@@ -49,6 +49,7 @@ describe('help', () => {
         'flows',
         'expectations',
         'monitor',
+        'top',
         'status',
         'rules',
         'helper',

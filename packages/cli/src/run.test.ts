@@ -215,6 +215,21 @@ describe('monitor', () => {
   });
 });
 
+describe('top', () => {
+  test('needs a terminal, and an interval that is a time', async () => {
+    expect(await relatd('top')).toEqual({
+      ...{ code: 2, out: '' },
+      err: 'relatd: top needs a terminal: in scripts use `relatd flows --json` and `relatd monitor --json`\n',
+    });
+    for (const interval of ['1', '0s', '199ms', '2h', 'x']) {
+      expect(await relatd('top', '--interval', interval)).toEqual({
+        ...{ code: 2, out: '' },
+        err: `relatd: no interval '${interval}': write a time like 2s, from 200ms to 1h\n`,
+      });
+    }
+  });
+});
+
 describe('check and rules', () => {
   const good = 'interfaces: [eth0]\nassignments:\n  - { name: ftp-2121, helper: ftp, port: 2121 }\n';
 
