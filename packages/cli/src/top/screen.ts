@@ -41,6 +41,8 @@ export class Screen {
   open(): void {
     this.#open = true;
     process.once('exit', this.#restore);
+    // What kills the process is told on the restored screen.
+    process.once('uncaughtExceptionMonitor', this.#restore);
     process.on('SIGHUP', this.#listener.hangup);
     this.#output.on('resize', this.#resized);
     emitKeypressEvents(this.#input);
@@ -64,6 +66,7 @@ export class Screen {
   close(): void {
     this.#restore();
     process.off('exit', this.#restore);
+    process.off('uncaughtExceptionMonitor', this.#restore);
     process.off('SIGHUP', this.#listener.hangup);
     this.#output.off('resize', this.#resized);
     this.#input.off('keypress', this.#pressed).off('end', this.#listener.hangup).off('error', this.#listener.hangup);
