@@ -28,11 +28,9 @@ export interface Key {
   readonly text?: string | undefined;
 }
 
+/** The busiest sessions first, all open. */
 export const firstChoices: Choices = withFolds(
-  {
-    ...{ sort: 'rate', reverse: false, filter: '', paused: false, help: false, typing: false, cursor: null, top: 0 },
-    folds: { usual: false, exceptions: new Set() },
-  },
+  { sort: 'rate', reverse: false, filter: '', paused: false, help: false, typing: false, cursor: null, top: 0 },
   { usual: false, exceptions: new Set() },
 );
 
@@ -141,7 +139,7 @@ function fold(choices: Choices, rows: readonly Row[]): Choices {
   return choices;
 }
 
-function withFolds(choices: Omit<Choices, 'isFolded'>, folds: Folds): Choices {
+function withFolds(choices: Omit<Choices, 'folds' | 'isFolded'>, folds: Folds): Choices {
   return { ...choices, folds, isFolded: (master) => folds.usual !== folds.exceptions.has(master) };
 }
 
