@@ -26,6 +26,7 @@ const usual = {
     'procps',
     'tcpdump',
     'tftp-hpa',
+    'tmux',
     'tnftp',
     'util-linux',
     'weechat-headless',

@@ -2,7 +2,7 @@
 import { request, type IncomingMessage } from 'node:http';
 import type { Event, Expectation, Flow, ReloadResult, Status } from '@relatd/model';
 import { ApiError, errnoOf, type ErrorAnswer } from './errors.js';
-import type { ListFilter } from './filter.js';
+import type { EventFilter, ListFilter } from './filter.js';
 import { readLines } from './lines.js';
 
 /** Where a daemon's socket is when nobody says otherwise. */
@@ -11,6 +11,8 @@ export const DEFAULT_SOCKET = '/run/relatd/relatd.sock';
 export interface ClientOptions {
   /** Milliseconds without a byte from the daemon before a request is given up; default 15,000. Not for `events()`. */
   readonly timeout?: number;
+  /** Ends every request but `events()`, which has its own. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -20,10 +22,12 @@ export interface ClientOptions {
 export class RelatdClient {
   readonly socketPath: string;
   readonly #timeout: number;
+  readonly #signal: AbortSignal | undefined;
 
   constructor(socketPath: string = DEFAULT_SOCKET, options: ClientOptions = {}) {
     this.socketPath = socketPath;
     this.#timeout = options.timeout ?? 15_000;
+    this.#signal = options.signal;
   }
 
   flows(filter: ListFilter = {}): Promise<Flow[]> {
@@ -44,15 +48,17 @@ export class RelatdClient {
   }
 
   /**
-   * Events from now on. Ends when the daemon stops in order; throws `API_CONNECTION_LOST` when it is killed.
-   * `onOpen` is called once no later event can be missed.
+   * Events from now on, those that pass the filter. Ends when the daemon stops in order; throws `API_CONNECTION_LOST`
+   * when it is killed. `onOpen` is called once no later event can be missed.
    */
-  async *events(options: { signal?: AbortSignal; onOpen?: () => void } = {}): AsyncGenerator<Event, void, undefined> {
-    const { signal } = options;
+  async *events(
+    options: { filter?: EventFilter; signal?: AbortSignal; onOpen?: () => void } = {},
+  ): AsyncGenerator<Event, void, undefined> {
+    const { filter = {}, signal } = options;
     if (isAborted(signal)) return;
     let response: IncomingMessage | null = null;
     try {
-      response = await this.#open('GET', '/v1/events', 0, signal);
+      response = await this.#open('GET', `/v1/events${query(filter)}`, 0, signal);
       if (response.statusCode !== 200) throw await this.#refusal(response);
       options.onOpen?.();
       for await (const line of readLines(response)) {
@@ -67,7 +73,7 @@ export class RelatdClient {
   }
 
   async #json<T>(method: string, path: string): Promise<T> {
-    const response = await this.#open(method, path, this.#timeout);
+    const response = await this.#open(method, path, this.#timeout, this.#signal);
     if (response.statusCode !== 200) throw await this.#refusal(response);
     return this.#parse(await this.#text(response)) as T;
   }
@@ -129,7 +135,7 @@ export class RelatdClient {
   }
 }
 
-function query(filter: ListFilter): string {
+function query(filter: ListFilter | EventFilter): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(filter)) {
     if (typeof value === 'string') parameters.set(name, value);

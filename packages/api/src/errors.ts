@@ -23,6 +23,7 @@ const messages = {
     `the daemon at ${path} did not answer within ${seconds} s: it may be stopped or overloaded, look at its log`,
   API_BAD_ANSWER: (path: string) =>
     `what answers at ${path} is not a relatd daemon: choose the right one with --socket`,
+  API_BAD_FILTER: (what: string) => what,
   API_REFUSED: (message: string) => message,
 } as const;
 

@@ -9,7 +9,7 @@ import type { EngineView, Event } from '@relatd/model';
 export const BACKLOG_BYTES = 8 * 1024 * 1024;
 
 /**
- * Hands the engine's events to any number of readers. Each event is serialised once. A slow reader costs at most
+ * Hands the engine's events to any number of readers. Each event that anybody wants is serialised once. A slow reader costs at most
  * `BACKLOG_BYTES` and never holds up the engine or another reader.
  */
 export class EventHub {
@@ -25,9 +25,9 @@ export class EventHub {
     return this.#readers.size;
   }
 
-  /** Streams events to `response` as NDJSON until either side closes. The headers go out at once. */
-  add(response: ServerResponse): void {
-    const reader = new Reader(response);
+  /** Streams the events that are `wanted` to `response` as NDJSON until either side closes. The headers go out at once. */
+  add(response: ServerResponse, wanted: (event: Event) => boolean): void {
+    const reader = new Reader(response, wanted);
     this.#readers.add(reader);
     response.once('close', () => {
       this.#remove(reader);
@@ -52,10 +52,12 @@ export class EventHub {
   }
 
   #publish(event: Event): void {
+    let line: string | null = null;
     // A `lost` event speaks of many: `count` of them are gone before it reaches us.
-    const line = `${JSON.stringify(event)}\n`;
     const weight = event.type === 'lost' ? event.count : 1;
-    for (const reader of this.#readers) reader.push(line, weight);
+    for (const reader of this.#readers) {
+      if (reader.wanted(event)) reader.push((line ??= `${JSON.stringify(event)}\n`), weight);
+    }
   }
 
   #remove(reader: Reader): void {
@@ -67,13 +69,15 @@ export class EventHub {
 
 /** One client of the stream: what waits for it, and how many events it has lost. */
 class Reader {
+  readonly wanted: (event: Event) => boolean;
   readonly #response: ServerResponse;
   #pending: string[] = [];
   #pendingBytes = 0;
   #lost = 0;
   #scheduled = false;
 
-  constructor(response: ServerResponse) {
+  constructor(response: ServerResponse, wanted: (event: Event) => boolean) {
+    this.wanted = wanted;
     this.#response = response;
     response.on('drain', () => {
       this.#flush();

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RelatdError, type Event } from '@relatd/model';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RelatdClient } from './client.js';
+import type { EventFilter } from './filter.js';
 import { FakeView, relatedFlow, relatedNew } from './fakeView.js';
 import { BACKLOG_BYTES } from './hub.js';
 import { listenApi, type ApiServer } from './server.js';
@@ -73,6 +74,8 @@ describe('lists', () => {
     expect(await client.flows({ assignment: 'ftp-2121', kind: 'control' })).toHaveLength(1);
     expect(await client.expectations()).toEqual(view.expectationTable);
     expect(await client.expectations({ helper: 'nobody' })).toEqual([]);
+    expect(await client.expectations({ host: '10.0.2.0/24' })).toHaveLength(1);
+    expect(await client.flows({ host: '10.0.3.0/24' })).toEqual([]);
   });
 
   test('of a full table come in pieces', async () => {
@@ -81,7 +84,14 @@ describe('lists', () => {
   });
 
   test('of no meaning are refused, not answered with everything', async () => {
-    for (const query of ['kind=x', 'helpr=ftp', 'helper=', 'helper=a&helper=b', `helper=${'x'.repeat(200)}`]) {
+    for (const query of [
+      'kind=x',
+      'helpr=ftp',
+      'helper=',
+      'helper=a&helper=b',
+      'host=10.0.0.1/8',
+      `helper=${'x'.repeat(200)}`,
+    ]) {
       const { status, body } = await raw(`/v1/flows?${query}`);
       expect({ query, status }).toEqual({ query, status: 400 });
       expect(JSON.parse(body)).toMatchObject({ error: { code: 'bad-request' } });
@@ -136,6 +146,22 @@ describe('events', () => {
     const expected = Array.from({ length: 1000 }, (_, id) => String(id));
     expect(await Promise.all(readers)).toEqual([expected, expected]);
     await until(() => view.listeners.size === 0);
+  });
+
+  test('are filtered for each reader, and not of a query without meaning', async () => {
+    const first = async (filter: EventFilter): Promise<string | undefined> => {
+      for await (const { type } of client.events({ filter })) return type;
+      return undefined;
+    };
+    const readers = [first({ helper: 'sip' }), first({ host: '10.0.2.2' })];
+    await until(() => view.listeners.size === 1);
+    await sleep(50);
+    view.emit(relatedNew('1'));
+    view.emit({ time: '2026-11-22T12:00:00.000Z', type: 'lost', count: 1 });
+    expect(await Promise.all(readers)).toEqual(['lost', 'related.new']);
+    for (const query of ['type=x', 'host=x', 'kind=related', 'type=']) {
+      expect({ query, status: (await raw(`/v1/events?${query}`)).status }).toEqual({ query, status: 400 });
+    }
   });
 
   test('outlive the idle timeout', async () => {

@@ -2,9 +2,9 @@
 import { Readable } from 'node:stream';
 import { fastify, type FastifyInstance, type FastifyReply } from 'fastify';
 import type { EngineView, ReloadResult } from '@relatd/model';
-import { errnoOf, messageOf, type ErrorAnswer } from './errors.js';
+import { ApiError, errnoOf, messageOf, type ErrorAnswer } from './errors.js';
 import { EventHub } from './hub.js';
-import { matches, type ListFilter } from './filter.js';
+import { matches, matchesEvent, type EventFilter, type ListFilter } from './filter.js';
 import { socketFailure, takePlace } from './socket.js';
 
 /** Event streams at the same time; each may cost `BACKLOG_BYTES`. */
@@ -124,16 +124,20 @@ interface Sources {
 }
 
 function addRoutes(app: FastifyInstance, sources: Sources): void {
-  app.get<{ Querystring: ListFilter }>('/v1/flows', { schema: filterSchema(true) }, async (request, reply) => {
+  app.get<{ Querystring: ListFilter }>('/v1/flows', { schema: filterSchema(kind) }, async (request, reply) => {
+    const isWanted = matches(request.query);
     const flows = await sources.view().flows();
-    return sendList(reply, flows.filter(matches(request.query)));
+    return sendList(reply, flows.filter(isWanted));
   });
-  app.get<{ Querystring: ListFilter }>('/v1/expectations', { schema: filterSchema(false) }, async (request, reply) => {
+  app.get<{ Querystring: ListFilter }>('/v1/expectations', { schema: filterSchema({}) }, async (request, reply) => {
+    const isWanted = matches(request.query);
     const expectations = await sources.view().expectations();
-    return sendList(reply, expectations.filter(matches(request.query)));
+    return sendList(reply, expectations.filter(isWanted));
   });
   app.get('/v1/status', () => sources.view().status());
-  app.get('/v1/events', { exposeHeadRoute: false }, (request, reply) => {
+  const events = { schema: filterSchema(type), exposeHeadRoute: false };
+  app.get<{ Querystring: EventFilter }>('/v1/events', events, (request, reply) => {
+    const isWanted = matchesEvent(request.query);
     const hub = sources.hub();
     if (hub.size >= STREAMS_MAX) {
       refuse(503, 'too-many-streams', `${String(STREAMS_MAX)} clients read events already: end one of them`);
@@ -141,7 +145,7 @@ function addRoutes(app: FastifyInstance, sources: Sources): void {
     reply.hijack();
     // Silence is what a stream of events mostly is.
     request.raw.socket.setTimeout(0);
-    hub.add(reply.raw);
+    hub.add(reply.raw, isWanted);
   });
   app.post('/v1/reload', async () => {
     const view = sources.view();
@@ -149,13 +153,13 @@ function addRoutes(app: FastifyInstance, sources: Sources): void {
   });
 }
 
-function filterSchema(withKind: boolean): object {
+const kind = { kind: { type: 'string', enum: ['control', 'related'] } };
+const type = { type: { type: 'string', minLength: 1, maxLength: 256 } };
+
+/** The query parameters of a list or a stream: what all of them have, and `more`. */
+function filterSchema(more: object): object {
   const name = { type: 'string', minLength: 1, maxLength: 128 };
-  const properties = {
-    helper: name,
-    assignment: name,
-    ...(withKind ? { kind: { type: 'string', enum: ['control', 'related'] } } : {}),
-  };
+  const properties = { helper: name, assignment: name, host: name, ...more };
   return { querystring: { type: 'object', additionalProperties: false, properties } };
 }
 
@@ -177,6 +181,9 @@ function* pieces(items: readonly unknown[]): Generator<string, void, undefined> 
 function answerOf(error: unknown): { status: number; answer: ErrorAnswer } {
   if (error instanceof Refusal) return { status: error.statusCode, answer: error.answer };
   const message = messageOf(error);
+  if (error instanceof ApiError && error.code === 'API_BAD_FILTER') {
+    return { status: 400, answer: { code: 'bad-request', message } };
+  }
   if (typeof error === 'object' && error !== null) {
     // A configuration that does not hold: the client shows every problem of it.
     if ('problems' in error && Array.isArray(error.problems) && error.problems.length > 0) {

@@ -3,7 +3,7 @@ import { styleText } from 'node:util';
 import { formatEvent, type Event, type EventType } from '@relatd/model';
 import type { Output } from './context.js';
 
-export type Colour = 'green' | 'yellow' | 'red' | 'cyan' | 'gray' | 'bold';
+export type Colour = 'green' | 'yellow' | 'red' | 'cyan' | 'gray' | 'bold' | 'inverse';
 
 /** Colours `text` where the output wants colours. */
 export function paint(output: Output, colour: Colour, text: string): string {

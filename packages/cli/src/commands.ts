@@ -53,6 +53,11 @@ const socket: OptionSpec = {
 };
 const netns: OptionSpec = { flags: '--netns <name|path>', summary: 'network namespace whose packets are meant' };
 const helper: OptionSpec = { flags: '--helper <name>', summary: 'only those of this helper, for example ftp' };
+const assignment: OptionSpec = {
+  flags: '--assignment <name>',
+  summary: 'only those of this assignment, for example ftp-2121',
+};
+const host: OptionSpec = { flags: '--host <address|prefix>', summary: 'only those of which one end lies in it' };
 const json: OptionSpec = { flags: '--json', summary: 'print JSON' };
 
 /** Every command of `relatd`, in the order of the help. */
@@ -118,7 +123,8 @@ export const commands: readonly CommandSpec[] = [
       { flags: '--related', summary: 'only related flows' },
       { flags: '--control', summary: 'only control connections' },
       helper,
-      { flags: '--assignment <name>', summary: 'only those of this assignment, for example ftp-2121' },
+      assignment,
+      host,
       netns,
       socket,
       json,
@@ -133,20 +139,46 @@ export const commands: readonly CommandSpec[] = [
     name: 'expectations',
     summary: 'list the data connections that are expected now',
     arguments: [],
-    options: [helper, { flags: '--assignment <name>', summary: 'only those of this assignment' }, netns, socket, json],
+    options: [helper, assignment, host, netns, socket, json],
     examples: [{ command: 'relatd expectations', summary: 'what may be opened, by whom, and for how long' }],
     load: () => import('./commands/expectations.js'),
   },
   {
     name: 'monitor',
-    summary: 'print events as they happen, one line each',
+    summary: 'print events as they happen, one line each, also across restarts of the daemon',
     arguments: [],
-    options: [{ flags: '--type <types>', summary: 'only these types, with commas between' }, socket, json],
+    options: [
+      helper,
+      assignment,
+      host,
+      { flags: '--type <types>', summary: 'only these types, with commas between' },
+      socket,
+      json,
+    ],
     examples: [
-      { command: 'relatd monitor', summary: 'watch what happens, until Ctrl-C' },
+      { command: 'relatd monitor', summary: 'watch what happens, until Ctrl-C; a daemon must run at the start' },
+      { command: 'relatd monitor --host 10.0.0.0/8', summary: 'only what concerns these addresses' },
       { command: 'relatd monitor --json --type related.new', summary: 'NDJSON of new data connections' },
     ],
     load: () => import('./commands/monitor.js'),
+  },
+  {
+    name: 'top',
+    summary: 'show control connections and what came of them, live',
+    arguments: [],
+    options: [
+      helper,
+      assignment,
+      host,
+      { flags: '--interval <time>', summary: 'time between two looks, for example 5s', fallback: '1s' },
+      netns,
+      socket,
+    ],
+    examples: [
+      { command: 'relatd top', summary: 'the busiest first; ? shows the keys, q quits' },
+      { command: 'relatd top --host 10.0.1.2', summary: 'only what concerns this address' },
+    ],
+    load: () => import('./commands/top.js'),
   },
   {
     name: 'status',

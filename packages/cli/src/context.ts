@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { DEFAULT_SOCKET } from '@relatd/api';
 
 /** What a command may know of the process it runs in; tests give their own. */
 export interface Context {
+  readonly stdin: Readable;
   readonly stdout: Output;
   readonly stderr: Output;
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -15,7 +15,7 @@ export const EXIT_USAGE = 2;
 
 /** Exit code for what a command threw. */
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof UsageError || isAboutConfiguration(error)) return EXIT_USAGE;
+  if (error instanceof UsageError || isAboutInput(error)) return EXIT_USAGE;
   return EXIT_FAILED;
 }
 
@@ -28,11 +28,11 @@ export function linesOf(error: unknown): readonly string[] {
   return [`relatd: ${line === '' ? 'unknown error' : line}`];
 }
 
-/** `RelatdError` of this process, or the answer of the daemon that carries its code. */
-function isAboutConfiguration(error: unknown): boolean {
+/** Of this process, or the answer of the daemon that carries its code. */
+function isAboutInput(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false;
-  if ('code' in error && error.code === 'CONFIG_INVALID') return true;
-  return 'answer' in error && isAboutConfiguration(error.answer);
+  if ('code' in error && (error.code === 'CONFIG_INVALID' || error.code === 'API_BAD_FILTER')) return true;
+  return 'answer' in error && isAboutInput(error.answer);
 }
 
 /** The problems of a configuration that does not hold, from `RelatdError` or from the daemon's answer. */

@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ApiError, errnoOf, messageOf, RelatdClient, type ListFilter } from '@relatd/api';
+import {
+  ApiError,
+  errnoOf,
+  matches,
+  messageOf,
+  RelatdClient,
+  type ClientOptions,
+  type Filter,
+  type ListFilter,
+} from '@relatd/api';
 import type { Invocation } from './commands.js';
 import { print, socketPathOf, type Context, type Output } from './context.js';
 
@@ -18,8 +27,12 @@ export async function printArray(output: Output, items: readonly unknown[]): Pro
 }
 
 /** A client for the daemon that is meant. */
-export function clientFor(context: Context, socket: string | boolean | undefined): RelatdClient {
-  return new RelatdClient(socketPathOf(context, socket));
+export function clientFor(
+  context: Context,
+  socket: string | boolean | undefined,
+  options: ClientOptions = {},
+): RelatdClient {
+  return new RelatdClient(socketPathOf(context, socket), options);
 }
 
 /**
@@ -48,18 +61,34 @@ export async function askOrReadPins<T>(
   }
 }
 
-/** The filter that a command line asks for. */
-export function filterOf({ options }: Invocation): ListFilter {
-  const related = options['related'] === true;
-  const control = options['control'] === true;
+/**
+ * The filter that the options of a list ask for.
+ * @throws ApiError `API_BAD_FILTER`
+ */
+export function listFilterOf(invocation: Invocation): ListFilter {
+  const related = invocation.options['related'] === true;
+  const control = invocation.options['control'] === true;
+  const filter = filterOf(invocation);
+  // Both switches ask for both kinds, and so does neither.
+  return related === control ? filter : { ...filter, kind: related ? 'related' : 'control' };
+}
+
+/**
+ * What `--helper`, `--assignment` and `--host` ask for.
+ * @throws ApiError `API_BAD_FILTER`
+ */
+export function filterOf({ options }: Invocation): Filter {
   const helper = valueOf(options['helper']);
   const assignment = valueOf(options['assignment']);
-  return {
-    // Both switches ask for both kinds, and so does neither.
-    ...(related === control ? {} : { kind: related ? 'related' : 'control' }),
+  const host = valueOf(options['host']);
+  const filter = {
     ...(helper === null ? {} : { helper }),
     ...(assignment === null ? {} : { assignment }),
+    ...(host === null ? {} : { host }),
   };
+  // A filter without meaning is told here, and not only by the daemon: it is wrong usage.
+  matches(filter);
+  return filter;
 }
 
 /** The value of an option that takes one, or null. */

@@ -26,6 +26,9 @@ export async function main(): Promise<void> {
 function contextOf(unread: AbortSignal): Context {
   let interrupts: AbortController | null = null;
   return {
+    get stdin() {
+      return process.stdin;
+    },
     stdout: outputOf(process.stdout, process.env),
     stderr: outputOf(process.stderr, process.env),
     env: process.env,

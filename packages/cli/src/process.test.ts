@@ -70,7 +70,10 @@ describe('a reader who has had enough', () => {
     const events = setInterval(() => {
       view.emit(event);
     }, 10);
-    expect(await exited).toMatchObject({ code: 0, err: '' });
+    expect(await exited).toMatchObject({
+      code: 0,
+      err: expect.stringMatching(/^relatd: \d+ events were lost\n$/) as string,
+    });
     clearInterval(events);
   });
 });
@@ -91,7 +94,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)('%s ends a monitor in order', async (s
   view.emit(event);
   while (!out().includes('\n')) await sleep(10);
   child.kill(signal);
-  expect(await exited).toEqual({ code: 0, out: `${JSON.stringify(event)}\n`, err: '' });
+  expect(await exited).toEqual({ code: 0, out: `${JSON.stringify(event)}\n`, err: 'relatd: 3 events were lost\n' });
 });
 
 test('the exit code reaches the shell', async () => {

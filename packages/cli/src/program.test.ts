@@ -50,6 +50,7 @@ describe('help', () => {
         'flows',
         'expectations',
         'monitor',
+        'top',
         'status',
         'rules',
         'helper',

@@ -97,6 +97,8 @@ describe('flows and expectations', () => {
     expect(await ids('--helper', 'ftp', '--related')).toEqual(['17']);
     expect(await ids('--helper', 'sip')).toEqual([]);
     expect(await ids('--assignment', 'ftp')).toEqual([]);
+    expect(await ids('--host', '10.0.2.2')).toEqual(['16', '17']);
+    expect(await ids('--host', '10.0.3.0/24')).toEqual([]);
   });
 
   test('keep the network out of the terminal', async () => {
@@ -164,13 +166,39 @@ describe('monitor', () => {
     while (view.listeners.size > 0) await sleep(5);
   });
 
-  test('fails when the daemon stops, and says so', async () => {
+  test('waits for the next daemon, says so once, and counts what both lost', async () => {
+    const context = testContext({ env: { RELATD_SOCKET: server.socketPath } });
+    const code = runCommandLine(['monitor', '--host', '10.0.2.0/24'], context);
+    const lost = { time: '2026-11-22T12:00:00.000Z', type: 'lost', count: 3 } as const;
+    while (view.listeners.size === 0) await sleep(5);
+    view.emit(lost);
+    await server.close();
+    while (!context.err().includes('waiting')) await sleep(5);
+    // The next one still starts when it is found: that is no reason to leave.
+    server = await listenApi({ socketPath: server.socketPath });
+    await sleep(250);
+    server.serve(view);
+    while (view.listeners.size === 0) await sleep(5);
+    view.emit({ ...lost, count: 4 });
+    while (!context.out().includes('count=4')) await sleep(5);
+    context.interrupt.abort();
+    expect(await code).toBe(0);
+    expect(context.out()).toMatch(/^\S+ lost +count=3\n\S+ lost +count=4\n$/);
+    expect(context.err().replace(/\d{4}-\S+Z/, 'TIME')).toBe(
+      'relatd: the daemon has stopped; waiting for the next\n' +
+        'relatd: again since TIME; events before may be missing: `relatd flows` shows what is tracked now\n' +
+        'relatd: 7 events were lost\n',
+    );
+  });
+
+  test('leaves at once when it is interrupted while it waits', async () => {
     const context = testContext({ env: { RELATD_SOCKET: server.socketPath } });
     const code = runCommandLine(['monitor'], context);
     while (view.listeners.size === 0) await sleep(5);
     await server.close();
-    expect(await code).toBe(1);
-    expect(context.err()).toMatch(/^relatd: the daemon has stopped.*\n$/);
+    while (!context.err().includes('waiting')) await sleep(5);
+    context.interrupt.abort();
+    expect(await code).toBe(0);
   });
 
   test('knows the types there are', async () => {
@@ -178,6 +206,28 @@ describe('monitor', () => {
       code: 2,
       err: expect.stringContaining("no event type 'flow.new': choose among control.new,") as string,
     });
+  });
+
+  test.each(['monitor', 'flows', 'expectations'])('and %s know what an address is', async (command) => {
+    expect(await relatd(command, '--host', '10.0.0.1/8')).toEqual({
+      ...{ code: 2, out: '' },
+      err: "relatd: no address or prefix '10.0.0.1/8': write 10.0.1.2 or 2001:db8::/64\n",
+    });
+  });
+});
+
+describe('top', () => {
+  test('needs a terminal, and an interval that is a time', async () => {
+    expect(await relatd('top')).toEqual({
+      ...{ code: 2, out: '' },
+      err: 'relatd: top needs a terminal: in scripts use `relatd flows --json` and `relatd monitor --json`\n',
+    });
+    for (const interval of ['1', '0s', '199ms', '2h', 'x']) {
+      expect(await relatd('top', '--interval', interval)).toEqual({
+        ...{ code: 2, out: '' },
+        err: `relatd: no interval '${interval}': write a time like 2s, from 200ms to 1h\n`,
+      });
+    }
   });
 });
 

@@ -17,6 +17,7 @@ export function testContext(
   const [stdout, out] = collect(options.terminal ?? false, options.colour ?? false);
   const [stderr, err] = collect(false, false);
   return {
+    stdin: new PassThrough(),
     stdout,
     stderr,
     env: options.env ?? {},

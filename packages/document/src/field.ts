@@ -3,6 +3,7 @@ import {
   formatMilliseconds,
   formatPrefix,
   parseAddress,
+  parseMilliseconds,
   parsePrefix,
   type PortRange,
   type Prefix,
@@ -89,8 +90,6 @@ export function count(what: string, least: number, most: number, description: st
   });
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 /** A time like `200ms`, `300s`, `5m`, `2h`, `5d`, in milliseconds. */
 export function duration(least: string, most: string, description: string): Field<number> {
   const range = `from ${least} to ${most}`;
@@ -111,8 +110,7 @@ export function duration(least: string, most: string, description: string): Fiel
 }
 
 function readDuration(value: unknown): number | null {
-  const match = typeof value === 'string' ? /^(\d{1,12})(ms|s|m|h|d)$/.exec(value) : null;
-  return match === null ? null : Number(match[1]) * (UNIT_MS[match[2] ?? ''] ?? 0);
+  return typeof value === 'string' ? parseMilliseconds(value) : null;
 }
 
 /** A port. */

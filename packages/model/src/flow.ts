@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Reason } from './generated/reasons.js';
-import { formatBytes, formatDuration, formatEndpoint, printable, type Endpoint } from './text.js';
+import { formatBytes, formatDuration, formatEndpoint, printable, type Endpoint, type EndpointPattern } from './text.js';
 
 /** Transport protocols that relatd tracks. */
 export type Protocol = 'tcp' | 'udp';
@@ -77,8 +77,8 @@ export function formatDetail(detail: FlowDetail | null): string {
 }
 
 /** `10.0.1.2:45678 > 10.0.2.2:40001`. */
-export function formatPath(flow: { readonly source: Endpoint; readonly destination: Endpoint }): string {
-  return `${formatEndpoint(flow.source)} > ${formatEndpoint(flow.destination)}`;
+export function formatPath(path: { readonly source: EndpointPattern; readonly destination: EndpointPattern }): string {
+  return `${formatEndpoint(path.source)} > ${formatEndpoint(path.destination)}`;
 }
 
 /** One flow on one line. */

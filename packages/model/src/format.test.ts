@@ -3,7 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { formatEvent, type GuardedPacket } from './event.js';
 import { expectationRow, formatExpectation, EXPECTATION_COLUMNS, type Expectation } from './expectation.js';
 import { FLOW_COLUMNS, flowRow, formatFlow, type ControlFlow, type RelatedFlow } from './flow.js';
-import { formatBytes, formatDuration, formatEndpoint, formatMark, formatMilliseconds, printable } from './text.js';
+import {
+  formatBytes,
+  formatDuration,
+  formatEndpoint,
+  formatMark,
+  formatMilliseconds,
+  parseMilliseconds,
+  printable,
+} from './text.js';
 
 const common = {
   assignment: 'ftp-2121',
@@ -143,6 +151,12 @@ describe('for people', () => {
       '5d',
       '1500ms',
     ]);
+    expect(['200ms', '5m', '2h', '5d', '1500ms'].map(parseMilliseconds)).toEqual([
+      200, 300_000, 7_200_000, 432_000_000, 1500,
+    ]);
+    expect(['', '5', 's', '-1s', '1.5s', '1s ', '1S', '9999999999999s'].map(parseMilliseconds)).toEqual(
+      Array(8).fill(null),
+    );
     expect(formatEndpoint({ address: null, port: 21 })).toBe('*:21');
     expect(printable('a\nb\u009bc\u2028d é')).toBe('a\\x0ab\\x9bc\\u{2028}d é');
   });

@@ -77,6 +77,14 @@ const UNITS: readonly (readonly [unit: string, milliseconds: number])[] = [
   ['s', 1000],
 ];
 
+/** Reads what `formatMilliseconds` writes, and any other whole number with a unit: `90s`, `500ms`. Null when it is none. */
+export function parseMilliseconds(text: string): number | null {
+  const match = /^(\d{1,12})(ms|s|m|h|d)$/.exec(text);
+  if (match === null) return null;
+  const size = UNITS.find(([unit]) => unit === match[2])?.[1] ?? 1;
+  return Number(match[1]) * size;
+}
+
 /** Milliseconds as the configuration writes them, exact: `200ms`, `300s`, `2h`, `5d`. */
 export function formatMilliseconds(milliseconds: number): string {
   for (const [unit, size] of UNITS) {

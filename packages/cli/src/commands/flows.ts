@@ -4,7 +4,7 @@ import { FLOW_COLUMNS, flowRow } from '@relatd/model';
 import type { Run } from '../commands.js';
 import { print } from '../context.js';
 import { EXIT_DONE } from '../failure.js';
-import { askOrReadPins, clientFor, filterOf, printArray, valueOf } from '../list.js';
+import { askOrReadPins, clientFor, listFilterOf, printArray, valueOf } from '../list.js';
 import { tableText } from '../table.js';
 
 const numbers = ['ID', 'MASTER', 'BYTES', 'IDLE'];
@@ -13,7 +13,7 @@ const columns = FLOW_COLUMNS.map((title) => ({ title, right: numbers.includes(ti
 /** `relatd flows`: what is tracked now. */
 export const run: Run = async (context, invocation) => {
   const { options } = invocation;
-  const filter = filterOf(invocation);
+  const filter = listFilterOf(invocation);
   const client = clientFor(context, options['socket']);
   const flows = await askOrReadPins(
     context,

@@ -1,34 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-import { EVENT_TYPES } from '@relatd/model';
+import { matchesEvent, type EventFilter } from '@relatd/api';
 import { eventLine } from '../colour.js';
-import type { Run } from '../commands.js';
+import type { Invocation, Run } from '../commands.js';
 import { print } from '../context.js';
-import { EXIT_DONE, EXIT_FAILED, UsageError } from '../failure.js';
-import { clientFor, valueOf } from '../list.js';
+import { EXIT_DONE } from '../failure.js';
+import { follow } from '../follow.js';
+import { clientFor, filterOf, valueOf } from '../list.js';
 
-/** `relatd monitor`: events until Ctrl-C, or until nobody reads them. */
-export const run: Run = async (context, { options }) => {
-  const wanted = wantedTypes(valueOf(options['type']));
-  const json = options['json'] === true;
-  const client = clientFor(context, options['socket']);
+/** `relatd monitor`: events of one daemon after the other, until Ctrl-C, or until nobody reads them. */
+export const run: Run = async (context, invocation) => {
+  const { options } = invocation;
+  const filter = eventFilterOf(invocation);
   const stop = AbortSignal.any([context.interrupted(), context.unread]);
-  for await (const event of client.events({ signal: stop })) {
-    // What was lost may have been of any type.
-    if (wanted !== null && event.type !== 'lost' && !wanted.has(event.type)) continue;
-    await print(context.stdout, json ? JSON.stringify(event) : eventLine(event, context.stdout));
+  const say = (text: string): void => {
+    context.stderr.stream.write(`relatd: ${text}\n`);
+  };
+  const events = follow(clientFor(context, options['socket']), {
+    filter,
+    stop,
+    onGone() {
+      say('the daemon has stopped; waiting for the next');
+    },
+    onAgain() {
+      const now = new Date().toISOString();
+      say(`again since ${now}; events before may be missing: \`relatd flows\` shows what is tracked now`);
+    },
+  });
+  let lost = 0;
+  for await (const event of events) {
+    if (event.type === 'lost') lost += event.count;
+    await print(context.stdout, options['json'] === true ? JSON.stringify(event) : eventLine(event, context.stdout));
     if (stop.aborted) break;
   }
-  if (stop.aborted) return EXIT_DONE;
-  context.stderr.stream.write('relatd: the daemon has stopped, no more events will come: start it with `relatd up`\n');
-  return EXIT_FAILED;
+  if (lost > 0) say(lost === 1 ? '1 event was lost' : `${String(lost)} events were lost`);
+  return EXIT_DONE;
 };
 
-function wantedTypes(list: string | null): ReadonlySet<string> | null {
-  if (list === null) return null;
-  const known: readonly string[] = EVENT_TYPES;
-  const types = list.split(',').map((type) => type.trim());
-  for (const type of types) {
-    if (!known.includes(type)) throw new UsageError(`no event type '${type}': choose among ${known.join(', ')}`);
-  }
-  return new Set(types);
+/** @throws ApiError `API_BAD_FILTER` */
+function eventFilterOf(invocation: Invocation): EventFilter {
+  const type = valueOf(invocation.options['type']);
+  const filter = { ...filterOf(invocation), ...(type === null ? {} : { type }) };
+  matchesEvent(filter);
+  return filter;
 }
