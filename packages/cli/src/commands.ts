@@ -85,9 +85,9 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'check',
-    summary: 'validate the configuration',
+    summary: 'validate the configuration, and find firewall rules that overwrite the mark',
     arguments: [{ name: 'file', summary: `configuration file (default ${DEFAULT_CONFIG})`, required: false }],
-    options: [{ ...config, summary: 'the same, as an option' }, json],
+    options: [{ ...config, summary: 'the same, as an option' }, netns, json],
     examples: [{ command: 'relatd check relatd.yaml', summary: 'print every problem as file:line:column: message' }],
     load: () => import('./commands/check.js'),
   },

@@ -6,6 +6,9 @@ export { assignmentPairs, type Assignment, type AssignmentPair, type Config, typ
 export type { Listen } from '@relatd/document';
 export { DEFAULT_PATH, loadConfig, parseConfig, type ParseResult } from './load.js';
 export { formatProblem, type Problem } from '@relatd/document';
+export { iptablesOverwrites } from './iptablesOverwrites.js';
+export { nftOverwrites } from './nftOverwrites.js';
+export { formatOverwrite, type Overwrite } from './overwrite.js';
 export { iptablesRules, nftRules } from './rules.js';
 
 /** JSON Schema (draft 2020-12) of the configuration file, for editors. */

@@ -26,6 +26,7 @@ import { InterfaceKeeper } from './interfaceKeeper.js';
 import { loadHelpers } from './helpers.js';
 import { Limiter } from './limiter.js';
 import { openNamespace } from './namespace.js';
+import { Ruleset } from './ruleset.js';
 import { Statistics } from './statistics.js';
 import { daemonStatus, holdStatus, lossesOf, tableStatus } from './status.js';
 
@@ -76,6 +77,7 @@ export class Daemon implements EngineView {
   readonly #details: Details;
   readonly #names: Names;
   readonly #translator: EventTranslator;
+  readonly #ruleset: Ruleset;
   readonly #started = Date.now();
   #byId: ReadonlyMap<number, Assignment> = new Map();
   #helpers: ReadonlyMap<string, Helper> = helpers;
@@ -90,6 +92,7 @@ export class Daemon implements EngineView {
   private constructor(options: DaemonOptions, namespace: Namespace, config: Config, warnings: readonly string[]) {
     this.#options = options;
     this.#namespace = namespace;
+    this.#ruleset = new Ruleset(options.netns);
     this.#config = config;
     this.#warnings = warnings;
     const failed = (error: unknown): void => {
@@ -429,6 +432,7 @@ export class Daemon implements EngineView {
   }
 
   async status(): Promise<Status> {
+    const ruleset = await this.#ruleset.warnings(this.#config.mark.mask);
     const flows = await this.flows();
     return daemonStatus({
       datapath: this.#datapath,
@@ -437,7 +441,7 @@ export class Daemon implements EngineView {
       flows,
       interfaces: this.#interfaces,
       started: this.#started,
-      warnings: this.#warnings,
+      warnings: [...this.#warnings, ...ruleset],
     });
   }
 

@@ -4,6 +4,7 @@
 import { Daemon, type DaemonOptions } from './daemon.js';
 
 export { Daemon, type DaemonOptions, type Logger } from './daemon.js';
+export { inspectRuleset, type RulesetFindings } from './ruleset.js';
 export { offlineExpectations, offlineFlows, offlineStatus, takeDown, type Where } from './offline.js';
 
 /** Loads, attaches and begins to serve. */
