@@ -101,9 +101,9 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'check',
-    summary: 'validate the configuration',
+    summary: 'validate the configuration, and find firewall rules that overwrite the mark',
     arguments: [{ name: 'file', summary: `configuration file (default ${DEFAULT_CONFIG})`, required: false }],
-    options: [{ ...config, summary: 'the same, as an option' }, json],
+    options: [{ ...config, summary: 'the same, as an option' }, netns, json],
     examples: [{ command: 'relatd check relatd.yaml', summary: 'print every problem as file:line:column: message' }],
     load: () => import('./commands/check.js'),
   },
@@ -192,9 +192,18 @@ export const commands: readonly CommandSpec[] = [
     name: 'rules',
     summary: 'print firewall rules that accept what the configuration calls RELATED',
     arguments: [{ name: 'syntax', summary: 'syntax of the rules', required: true, choices: ['nft', 'iptables'] }],
-    options: [config],
+    options: [
+      config,
+      { flags: '--assignment <name>', summary: 'only those of this assignment, for example ftp-2121' },
+      {
+        flags: '--by <what>',
+        summary: 'how iptables sees RELATED: by its mark, or by a BPF program',
+        fallback: 'mark',
+        choices: ['mark', 'bpf'],
+      },
+    ],
     examples: [
-      { command: 'relatd rules nft', summary: 'for INPUT and FORWARD, to paste' },
+      { command: 'relatd rules nft', summary: 'for INPUT, FORWARD and OUTPUT, to paste' },
       { command: 'relatd rules iptables -c lab.yaml', summary: 'from another configuration' },
     ],
     load: () => import('./commands/rules.js'),

@@ -80,6 +80,9 @@ function newOption(spec: OptionSpec): Option {
       if (previous !== undefined) {
         throw new CommanderError(EXIT_USAGE, 'relatd.twice', `option '${spec.flags}' is given twice`);
       }
+      if (spec.choices !== undefined && !spec.choices.includes(value)) {
+        throw new CommanderError(EXIT_USAGE, 'relatd.choice', `option '${spec.flags}' is ${spec.choices.join(' or ')}`);
+      }
       return value;
     });
   }

@@ -237,14 +237,44 @@ describe('check and rules', () => {
   test('accept a valid file', async () => {
     const file = join(directory, 'relatd.yaml');
     writeFileSync(file, good);
-    expect(await relatd('check', file)).toEqual({ code: 0, out: `${file}: valid, 1 assignment\n`, err: '' });
-    expect(await relatd('check', '-c', file, '--json')).toEqual({ code: 0, out: '[]\n', err: '' });
+    // What it says of this host's firewall is none of this test.
+    const checked = await relatd('check', file);
+    expect(checked).toMatchObject({ code: 0, out: `${file}: valid, 1 assignment\n` });
+    expect(checked.err).not.toContain(file);
+    const json = await relatd('check', '-c', file, '--json');
+    expect(json).toMatchObject({ code: 0, err: '' });
+    expect(json.out).not.toContain('"error"');
     for (const syntax of ['nft', 'iptables']) {
       const { code, out } = await relatd('rules', syntax, '-c', file);
       expect(code).toBe(0);
       expect(out).toMatch(/0x52000000/);
       expect(out).toMatch(/ftp-2121/);
     }
+  });
+
+  test('print the rules of one assignment, by mark or by program, and say what cannot be', async () => {
+    const file = join(directory, 'relatd.yaml');
+    writeFileSync(file, `${good}  - { helper: ftp, port: 21 }\n  - { helper: ftp, name: a.b, port: 22 }\n`);
+    const rules = (...line: string[]) => relatd('rules', ...line, '-c', file);
+    const one = await rules('nft', '--assignment', 'ftp');
+    expect(one).toMatchObject({ code: 0, out: expect.stringContaining('"relatd: ftp"') as string });
+    expect(one.err).toBe(
+      'relatd: ftp shares the mark 0x52000000 with a.b, ftp-2121: rules by mark cannot tell them apart; give ftp one of its own with "mark: 0x53000000"\n',
+    );
+    const bpf = await rules('iptables', '--by', 'bpf', '--assignment', 'ftp-2121');
+    expect(bpf).toMatchObject({ code: 0, err: '' });
+    expect(bpf.out).toContain('-m bpf --object-pinned /sys/fs/bpf/relatd/match/ftp-2121 ');
+    for (const [line, complaint] of [
+      [['nft', '--by', 'bpf'], 'relatd: nft has no match for BPF programs: '],
+      [['iptables', '--by', 'bpf'], 'relatd: the program of a.b cannot be pinned, its name has a dot: '],
+      [['iptables', '--by', 'name'], "relatd: option '--by <what>' is mark or bpf: see `relatd rules --help`"],
+      [['nft', '--assignment', 'fpt'], 'has no assignment fpt: its assignments are '],
+    ] as const)
+      expect(await rules(...line)).toMatchObject({
+        code: 2,
+        out: '',
+        err: expect.stringContaining(complaint) as string,
+      });
   });
 
   test('print all problems with their places, exit code 2', async () => {

@@ -332,7 +332,7 @@ listen: { metrics: localhost:9469, socket: run, port: 1 }
         "relatd.yaml:17:19: hold.deadline: 1h is out of range; give a time from 10ms to 10s",
         "relatd.yaml:17:36: hold.unavailable: "no" is not possible here; write pass or drop",
         "relatd.yaml:19:3: guard: a mapping stands where a list belongs; write entries like \`- { to: 192.0.2.10, ports: 49152-65535 }\`",
-        "relatd.yaml:20:10: related: "conntrack" is not yet available in this version; write mark, and rules as \`relatd rules\` prints them",
+        "relatd.yaml:20:10: related: "contrack" is not possible here; did you mean conntrack? Possible are mark and conntrack",
         "relatd.yaml:21:20: listen.metrics: "localhost:9469" is no address with a port; write 127.0.0.1:9469, or off",
         "relatd.yaml:21:44: listen.socket: "run" is no path of a socket; give an absolute one, like /run/relatd/relatd.sock",
         "relatd.yaml:21:49: listen: unknown key "port"; known here are socket and metrics",

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from './load.js';
-import { iptablesRules, nftRules } from './rules.js';
+import { iptablesRules, nftRules, sharedMark, withoutMatch } from './rules.js';
 
 function config(text: string) {
   const result = parseConfig(text, 'f');
@@ -63,9 +63,9 @@ describe('rules', () => {
   it('for nft', () => {
     expect(nftRules(TWO)).toMatchInlineSnapshot(`
       "# Accepts what relatd marks as RELATED: new connections by mark, the rest by connection tracking.
-      #   relatd rules nft | nft -f -    makes chain relatd in table inet filter, and jumps to it from input and forward
-      # nftables drops what any base chain drops. If your firewall is not in table inet filter, chains input and forward,
-      # write its names here instead, or paste the rules of chain relatd into your own chains before what drops.
+      #   relatd rules nft | nft -f -    makes chain relatd in table inet filter, with jumps from input, forward and output
+      # nftables drops what any base chain drops. If your firewall is not in these chains of table inet filter, write its
+      # names here instead, or paste the rules of chain relatd into your own chains before what drops.
       # Control connections need a rule of yours, like: tcp dport 21 accept
       table inet filter {
       	chain input {
@@ -73,6 +73,9 @@ describe('rules', () => {
       	}
       	chain forward {
       		type filter hook forward priority filter
+      	}
+      	chain output {
+      		type filter hook output priority filter
       	}
       	chain relatd {
       	}
@@ -90,6 +93,7 @@ describe('rules', () => {
       # Only the first time: each further one adds a jump that does nothing more.
       insert rule inet filter input jump relatd
       insert rule inet filter forward jump relatd
+      insert rule inet filter output jump relatd
       "
     `);
   });
@@ -97,7 +101,7 @@ describe('rules', () => {
   it('for iptables', () => {
     expect(iptablesRules(TWO)).toMatchInlineSnapshot(`
       "# Accepts what relatd marks as RELATED: new connections by mark, the rest by connection tracking.
-      #   relatd rules iptables | sh    makes chain relatd, and jumps to it first in INPUT and FORWARD; can be run again
+      #   relatd rules iptables | sh    makes chain relatd, with jumps first in INPUT, FORWARD and OUTPUT; can be run again
       # Control connections need a rule of yours, like: iptables -A FORWARD -p tcp --dport 21 -j ACCEPT
       iptables -w -N relatd 2>/dev/null || iptables -w -F relatd
       iptables -w -A relatd -m conntrack --ctstate ESTABLISHED -m comment --comment "relatd: the rest of accepted connections" -j ACCEPT
@@ -107,6 +111,7 @@ describe('rules', () => {
       iptables -w -A relatd -p tcp --dport 50000 -m mark --mark 0x53000000/0xff000000 -m conntrack --ctstate NEW,RELATED -m comment --comment "relatd: ftp-2121" -j ACCEPT
       iptables -w -C INPUT -j relatd 2>/dev/null || iptables -w -I INPUT -j relatd
       iptables -w -C FORWARD -j relatd 2>/dev/null || iptables -w -I FORWARD -j relatd
+      iptables -w -C OUTPUT -j relatd 2>/dev/null || iptables -w -I OUTPUT -j relatd
       ip6tables -w -N relatd 2>/dev/null || ip6tables -w -F relatd
       ip6tables -w -A relatd -m conntrack --ctstate ESTABLISHED -m comment --comment "relatd: the rest of accepted connections" -j ACCEPT
       # Only needed if you want what connection tracking itself calls related: ICMP errors of accepted connections.
@@ -115,8 +120,113 @@ describe('rules', () => {
       ip6tables -w -A relatd -p tcp --dport 50000 -m mark --mark 0x53000000/0xff000000 -m conntrack --ctstate NEW,RELATED -m comment --comment "relatd: ftp-2121" -j ACCEPT
       ip6tables -w -C INPUT -j relatd 2>/dev/null || ip6tables -w -I INPUT -j relatd
       ip6tables -w -C FORWARD -j relatd 2>/dev/null || ip6tables -w -I FORWARD -j relatd
+      ip6tables -w -C OUTPUT -j relatd 2>/dev/null || ip6tables -w -I OUTPUT -j relatd
       "
     `);
+  });
+
+  it('of one assignment, with a word about a mark that it shares', () => {
+    const ftp = nftRules(TWO, { assignment: 'ftp' });
+    expect(ftp.match(/^.*\baccept comment.*$/gm)).toHaveLength(2);
+    expect(ftp).toContain('tcp dport 40000-49999 accept comment "relatd: ftp"\n');
+    expect(ftp).toMatchInlineSnapshot(`
+      "# Accepts what relatd marks as RELATED: new connections by mark, the rest by connection tracking.
+      #   relatd rules nft | nft -f -    makes chain relatd in table inet filter, with jumps from input, forward and output
+      # nftables drops what any base chain drops. If your firewall is not in these chains of table inet filter, write its
+      # names here instead, or paste the rules of chain relatd into your own chains before what drops.
+      # Only assignment ftp: chain relatd has no other rules once this is loaded.
+      # ftp shares the mark 0x52000000 with ftp-2120: rules by mark cannot tell them apart; give ftp one of its own with "mark: 0x54000000".
+      # Control connections need a rule of yours, like: tcp dport 21 accept
+      table inet filter {
+      	chain input {
+      		type filter hook input priority filter
+      	}
+      	chain forward {
+      		type filter hook forward priority filter
+      	}
+      	chain output {
+      		type filter hook output priority filter
+      	}
+      	chain relatd {
+      	}
+      }
+      flush chain inet filter relatd
+      table inet filter {
+      	chain relatd {
+      		ct state established accept comment "relatd: the rest of accepted connections"
+      		# Only needed if you want what connection tracking itself calls related: ICMP errors of accepted connections.
+      		# meta l4proto { icmp, icmpv6 } ct state related accept
+      		meta mark & 0xff000000 == 0x52000000 ct state new,related tcp dport 40000-49999 accept comment "relatd: ftp"
+      	}
+      }
+      # Only the first time: each further one adds a jump that does nothing more.
+      insert rule inet filter input jump relatd
+      insert rule inet filter forward jump relatd
+      insert rule inet filter output jump relatd
+      "
+    `);
+    const own = iptablesRules(TWO, { assignment: 'ftp-2121', by: 'mark' });
+    expect(own).not.toContain('relatd: ftp ');
+    expect(own).toContain('--comment "relatd: ftp-2121"');
+    expect(own).toContain(
+      '# Only assignment ftp-2121: chain relatd has no other rules once this is loaded.\n# Control',
+    );
+    expect(sharedMark(TWO, 'ftp-2121')).toBeNull();
+  });
+
+  it('propose a mark that is free, if there is one', () => {
+    const sharing = (mark: string): string | null =>
+      sharedMark(
+        config(`
+mark: ${mark}
+assignments:
+  - { helper: ftp, name: a, port: 1 }
+  - { helper: ftp, name: b, port: 2 }`),
+        'b',
+      );
+    expect(sharing('{ mask: 0xf0000000, related: 0xf0000000 }')).toContain('with "mark: 0x10000000"');
+    expect(sharing('{ mask: 0x81000000, related: 0x01000000 }')).toContain('with "mark: 0x80000000"');
+    expect(sharing('{ mask: 0x80000000, related: 0x80000000 }')).toContain(
+      'every other mark inside mark.mask is in use',
+    );
+  });
+
+  it('for iptables by programs: one for each assignment, whatever its mark', () => {
+    const rules = iptablesRules(TWO, { assignment: null, by: 'bpf' });
+    expect(rules).toMatchInlineSnapshot(`
+      "# Accepts what relatd calls RELATED: new connections by its programs, the rest by connection tracking.
+      # The programs in /sys/fs/bpf/relatd/match have to be there: without them these rules are not accepted.
+      #   relatd rules iptables | sh    makes chain relatd, with jumps first in INPUT, FORWARD and OUTPUT; can be run again
+      # Control connections need a rule of yours, like: iptables -A FORWARD -p tcp --dport 21 -j ACCEPT
+      iptables -w -N relatd 2>/dev/null || iptables -w -F relatd
+      iptables -w -A relatd -m conntrack --ctstate ESTABLISHED -m comment --comment "relatd: the rest of accepted connections" -j ACCEPT
+      # Only needed if you want what connection tracking itself calls related: ICMP errors of accepted connections.
+      # iptables -w -A relatd -p icmp -m conntrack --ctstate RELATED -j ACCEPT
+      iptables -w -A relatd -m bpf --object-pinned /sys/fs/bpf/relatd/match/ftp -m conntrack --ctstate NEW,RELATED -m comment --comment "relatd: ftp" -j ACCEPT
+      iptables -w -A relatd -m bpf --object-pinned /sys/fs/bpf/relatd/match/ftp-2120 -m conntrack --ctstate NEW,RELATED -m comment --comment "relatd: ftp-2120" -j ACCEPT
+      iptables -w -A relatd -m bpf --object-pinned /sys/fs/bpf/relatd/match/ftp-2121 -m conntrack --ctstate NEW,RELATED -m comment --comment "relatd: ftp-2121" -j ACCEPT
+      iptables -w -C INPUT -j relatd 2>/dev/null || iptables -w -I INPUT -j relatd
+      iptables -w -C FORWARD -j relatd 2>/dev/null || iptables -w -I FORWARD -j relatd
+      iptables -w -C OUTPUT -j relatd 2>/dev/null || iptables -w -I OUTPUT -j relatd
+      ip6tables -w -N relatd 2>/dev/null || ip6tables -w -F relatd
+      ip6tables -w -A relatd -m conntrack --ctstate ESTABLISHED -m comment --comment "relatd: the rest of accepted connections" -j ACCEPT
+      # Only needed if you want what connection tracking itself calls related: ICMP errors of accepted connections.
+      # ip6tables -w -A relatd -p ipv6-icmp -m conntrack --ctstate RELATED -j ACCEPT
+      ip6tables -w -A relatd -m bpf --object-pinned /sys/fs/bpf/relatd/match/ftp -m conntrack --ctstate NEW,RELATED -m comment --comment "relatd: ftp" -j ACCEPT
+      ip6tables -w -A relatd -m bpf --object-pinned /sys/fs/bpf/relatd/match/ftp-2120 -m conntrack --ctstate NEW,RELATED -m comment --comment "relatd: ftp-2120" -j ACCEPT
+      ip6tables -w -A relatd -m bpf --object-pinned /sys/fs/bpf/relatd/match/ftp-2121 -m conntrack --ctstate NEW,RELATED -m comment --comment "relatd: ftp-2121" -j ACCEPT
+      ip6tables -w -C INPUT -j relatd 2>/dev/null || ip6tables -w -I INPUT -j relatd
+      ip6tables -w -C FORWARD -j relatd 2>/dev/null || ip6tables -w -I FORWARD -j relatd
+      ip6tables -w -C OUTPUT -j relatd 2>/dev/null || ip6tables -w -I OUTPUT -j relatd
+      "
+    `);
+    expect(rules).not.toContain('0x');
+    expect(iptablesRules(TWO, { assignment: 'ftp', by: 'bpf' }).match(/--object-pinned \S+/g)).toEqual(
+      Array(2).fill('--object-pinned /sys/fs/bpf/relatd/match/ftp'),
+    );
+    const dotted = config('assignments: [{ helper: ftp, port: 21 }, { helper: ftp, name: a.b, port: 22 }]');
+    expect(withoutMatch(dotted, { assignment: null })).toEqual(['a.b']);
+    expect(withoutMatch(dotted, { assignment: 'ftp' })).toEqual([]);
   });
 
   it('keep comments short enough for nft', () => {
@@ -186,7 +296,7 @@ ${knock('::1', PORTS)}
 `);
       expect({ status, output: output.trim().split('\n') }).toEqual({
         status: 0,
-        output: ['3', '2', '3', '2', ...EXPECTED],
+        output: ['3', '3', '3', '3', ...EXPECTED],
       });
     });
   });

@@ -37,6 +37,7 @@ import { loadHelpers } from './helpers.js';
 import { Limiter } from './limiter.js';
 import { openNamespace } from './namespace.js';
 import { Relations } from './relations.js';
+import { Ruleset } from './ruleset.js';
 import { Statistics } from './statistics.js';
 import { daemonStatus, holdStatus, lossesOf, tableStatus } from './status.js';
 
@@ -88,6 +89,7 @@ export class Daemon implements EngineView {
   readonly #details: Details;
   readonly #names: Names;
   readonly #translator: EventTranslator;
+  readonly #ruleset: Ruleset;
   readonly #started = Date.now();
   #byId: ReadonlyMap<number, Assignment> = new Map();
   #helpers: ReadonlyMap<string, Helper> = helpers;
@@ -103,6 +105,7 @@ export class Daemon implements EngineView {
   private constructor(options: DaemonOptions, namespace: Namespace, config: Config, warnings: readonly string[]) {
     this.#options = options;
     this.#namespace = namespace;
+    this.#ruleset = new Ruleset(options.netns);
     this.#config = config;
     this.#warnings = warnings;
     const failed = (error: unknown): void => {
@@ -483,6 +486,7 @@ export class Daemon implements EngineView {
   }
 
   async status(): Promise<Status> {
+    const ruleset = await this.#ruleset.warnings(this.#config.mark.mask);
     const flows = await this.flows();
     return daemonStatus({
       datapath: this.#datapath,
@@ -493,7 +497,7 @@ export class Daemon implements EngineView {
       output: this.#output,
       conntrack: this.#config.related === 'conntrack' ? this.#relations.status : null,
       started: this.#started,
-      warnings: this.#warnings,
+      warnings: [...this.#warnings, ...ruleset],
     });
   }
 

@@ -18,6 +18,7 @@ import { RelatdError, formatMark, type Expectation, type Flow, type Status } fro
 import { bootTimeToIso, expectationsOf, flowsOf, type Names } from './convert.js';
 import { explained } from './failure.js';
 import { openNamespace } from './namespace.js';
+import { inspectRuleset } from './ruleset.js';
 import { countFlows, counterWarnings, holdStatus, lossesOf, tableStatus, version } from './status.js';
 
 /** Which network namespace; null: the caller's. */
@@ -94,6 +95,7 @@ export function offlineStatus(where: Where): Promise<Status> {
     });
     // An orderly stop says when. Without one there is a daemon whose socket was not asked, or one that was killed.
     const orderly = config.stopped !== 0n;
+    const { warnings, notes } = await inspectRuleset(where.netns, config.markMask);
     const pid = orderly ? null : Datapath.holder(namespace);
     const running = pid !== null;
     return {
@@ -119,7 +121,7 @@ export function offlineStatus(where: Where): Promise<Status> {
       counters,
       losses: lossesOf(counters),
       hold: holdStatus(null, config.holdPolicy === HoldPolicy.pass ? 'pass' : 'drop', counters),
-      warnings: [...warningsOf(running, orderly), ...counterWarnings(counters)],
+      warnings: [...warningsOf(running, orderly), ...counterWarnings(counters), ...warnings, ...notes],
     };
   });
 }
