@@ -11,7 +11,15 @@ const ssr = { resolve: { conditions, externalConditions: ['node', 'import', 'def
 const unit = (name, root) => ({
   resolve,
   ssr,
-  test: { name, root, include: ['**/*.test.ts'], exclude: ['dist/**', 'build/**', 'node_modules/**'], pool: 'forks' },
+  test: {
+    name,
+    root,
+    include: ['**/*.test.ts'],
+    exclude: ['dist/**', 'build/**', 'node_modules/**'],
+    pool: 'forks',
+    // None of them waits; a machine that is busy with something else is no reason to fail.
+    testTimeout: 30_000,
+  },
 });
 
 export default defineConfig({

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Lab } from '@relatd/lab';
 import { describe, expect, it } from 'vitest';
-import { nothing, openStage, transfers } from './support/chains.js';
+import { failed, nothing, openStage, transfers } from './support/chains.js';
 import { startGateway } from './support/gateway.js';
 import { download, mustDownload, serve } from './support/session.js';
 
@@ -32,9 +32,6 @@ const oldRules = `table inet filter {
   }
 }
 `;
-
-const failed = (worked: Record<string, boolean>): string[] =>
-  Object.entries(worked).flatMap(([name, yes]) => (yes ? [] : [name]));
 
 describe('related: conntrack', () => {
   it('existing rules work unchanged, in INPUT, FORWARD and OUTPUT', async () => {
@@ -87,13 +84,12 @@ describe('related: conntrack', () => {
       }
     }`);
     await using gateway = await startGateway(lab, { config, firewall: 'none' });
-    await using server = await serve(lab.server);
+    await using _server = await serve(lab.server);
     for (const family of ['ipv4', 'ipv6'] as const) {
       await mustDownload(gateway, lab.client, { server: lab.server[family], extended: true });
     }
     await mustDownload(gateway, lab.client, { server: lab.server.ipv4, extended: false });
     await mustDownload(gateway, lab.client, { server: lab.client.gatewayIpv4, extended: true });
     expect((await gateway.client().status()).conntrack).toMatchObject({ made: 4, withoutMaster: 0, failed: 0 });
-    void server;
   });
 });

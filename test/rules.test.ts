@@ -2,9 +2,10 @@
 import { existsSync } from 'node:fs';
 import { Namespace as NetworkNamespace, matchDirectory } from '@relatd/datapath';
 import { Peer, type Namespace } from '@relatd/lab';
+import { MATCH_DIRECTORY } from '@relatd/model';
 import { describe, expect, it } from 'vitest';
 import { relatd } from './support/gateway.js';
-import { nothing, openStage, transfers, type Stage } from './support/chains.js';
+import { failed, nothing, openStage, transfers, type Stage } from './support/chains.js';
 import { download } from './support/session.js';
 
 const assignments = [
@@ -13,16 +14,11 @@ const assignments = [
 ] as const;
 const config = { interfaces: ['eth0', 'eth1'], assignments };
 
-/** Every base chain drops but what this accepts; control connections may be opened whichever way. */
-function base(command: 'iptables' | 'ip6tables', related: readonly string[]): string {
+/** Every base chain drops but control connections, which may be opened whichever way. */
+function base(command: 'iptables' | 'ip6tables'): string {
   const chains = ['INPUT', 'FORWARD', 'OUTPUT'];
-  const rules = [
-    '-m conntrack --ctstate ESTABLISHED -j ACCEPT',
-    '-p tcp --dport 2121 -j ACCEPT',
-    '-p udp --dport 69 -j ACCEPT',
-    ...(command === 'ip6tables' ? ['-p ipv6-icmp -j ACCEPT'] : []),
-    ...related,
-  ];
+  const rules = ['-p tcp --dport 2121 -j ACCEPT', '-p udp --dport 69 -j ACCEPT'];
+  if (command === 'ip6tables') rules.push('-p ipv6-icmp -j ACCEPT');
   return [
     '*filter',
     ...chains.map((chain) => `:${chain} DROP [0:0]`),
@@ -31,9 +27,15 @@ function base(command: 'iptables' | 'ip6tables', related: readonly string[]): st
   ].join('\n');
 }
 
-async function restore(gateway: Namespace, related: readonly string[]): Promise<void> {
+/** Puts the base into force, and on top of it what `relatd rules iptables` prints. */
+async function restore({ lab, gateway }: Stage, ...options: string[]): Promise<void> {
+  const { code, stdout, stderr } = await relatd(['rules', 'iptables', '-c', gateway.configPath, ...options]);
+  expect(code, stderr).toBe(0);
   for (const command of ['iptables', 'ip6tables'] as const)
-    await gateway.run(`${command}-restore`, ['-w'], { input: base(command, related) });
+    await lab.gateway.run(`${command}-restore`, ['-w'], { input: base(command) });
+  // They name the pins of the host's own network namespace.
+  const rules = stdout.replaceAll(`${MATCH_DIRECTORY}/`, `${matchPins(lab.gateway)}/`);
+  await lab.gateway.run('sh', ['-e'], { input: rules });
 }
 
 const ANSWER = `
@@ -66,50 +68,56 @@ function matchPins({ path }: Namespace): string {
   }
 }
 
+const nftBase = `table inet filter {
+  chain input { type filter hook input priority filter; policy drop; }
+  chain forward { type filter hook forward priority filter; policy drop; }
+  chain output { type filter hook output priority filter; policy drop; }
+}
+${['input', 'forward', 'output']
+  .flatMap((chain) => [
+    `add rule inet filter ${chain} icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept`,
+    `add rule inet filter ${chain} ct state new tcp dport 2121 accept`,
+  ])
+  .join('\n')}
+`;
+
 describe('rules in INPUT, FORWARD and OUTPUT', () => {
-  it('by mark: of one assignment, and not of another', async () => {
+  it('by mark: of all assignments, of one, and not of another', async () => {
     await using site = await openStage({ config });
-    const { lab, gateway } = site;
-    const byMark = (mark: string): string =>
-      `-p tcp --dport 1024: -m mark --mark ${mark}/0xff000000 -m conntrack --ctstate NEW -j ACCEPT`;
-    const udp = '-p udp --dport 1024: -m mark --mark 0x52000000/0xff000000 -m conntrack --ctstate NEW -j ACCEPT';
-    await restore(lab.gateway, [byMark('0x53000000'), udp]);
-    const worked = await transfers(site);
-    expect(
-      Object.entries(worked).filter(([, yes]) => !yes),
-      gateway.history(),
-    ).toEqual([]);
+    const { gateway } = site;
+    await restore(site);
+    expect(failed(await transfers(site)), gateway.history()).toEqual([]);
     expect(await tftpAnswers(site), gateway.history()).toEqual(['data', 'data']);
-    // The mark of another assignment opens nothing.
-    await restore(lab.gateway, [byMark('0x52000000')]);
+    await restore(site, '--assignment', 'ftp-2121');
+    expect(failed(await transfers(site, { families: ['ipv4'] })), gateway.history()).toEqual([]);
+    await restore(site, '--assignment', 'tftp');
     expect(Object.values(await transfers(site, nothing))).not.toContain(true);
     expect((await gateway.client().status()).output).toEqual({ attached: true, problem: null });
+  });
+
+  it('by mark, nft', async () => {
+    await using site = await openStage({ config });
+    const { lab, gateway } = site;
+    await lab.gateway.nft(nftBase);
+    await lab.gateway.nft((await relatd(['rules', 'nft', '-c', gateway.configPath])).stdout);
+    expect(failed(await transfers(site)), gateway.history()).toEqual([]);
   });
 
   it('by a pinned program of one assignment, which outlives the datapath until it is purged', async () => {
     await using site = await openStage({ config });
     const { lab, gateway } = site;
     const pins = matchPins(lab.gateway);
-    const byProgram = (name: string): string =>
-      `-p tcp --dport 1024: -m bpf --object-pinned ${pins}/${name} -m conntrack --ctstate NEW -j ACCEPT`;
-    await restore(lab.gateway, [byProgram('ftp-2121')]);
-    const worked = await transfers(site);
-    expect(
-      Object.entries(worked).filter(([, yes]) => !yes),
-      gateway.history(),
-    ).toEqual([]);
-    await restore(lab.gateway, [byProgram('tftp')]);
+    await restore(site, '--by', 'bpf', '--assignment', 'tftp');
     expect(Object.values(await transfers(site, nothing))).not.toContain(true);
+    await restore(site, '--by', 'bpf');
+    expect(failed(await transfers(site)), gateway.history()).toEqual([]);
 
-    await restore(lab.gateway, [byProgram('ftp-2121')]);
-    const before = await download(lab.client, { server: lab.server.ipv4 });
-    expect(before.code).toBe(0);
     // Taken down: the rules stay valid, can be restored, and match nothing.
     await gateway.stop();
     const down = await relatd(['down', '--netns', lab.gateway.path]);
     expect(down.stdout).toMatch(/^kept the programs for iptables/m);
     expect(existsSync(`${pins}/ftp-2121`)).toBe(true);
-    await restore(lab.gateway, [byProgram('ftp-2121'), byProgram('tftp')]);
+    await restore(site, '--by', 'bpf');
     expect((await download(lab.client, { server: lab.server.ipv4, timeoutMs: 1000 })).code).not.toBe(0);
     // And up again: rules that were never touched work.
     await gateway.start();
@@ -121,7 +129,7 @@ describe('rules in INPUT, FORWARD and OUTPUT', () => {
     // At boot the pins are made before the firewall is restored.
     const pinned = await relatd(['pin-match', '-c', gateway.configPath, '--netns', lab.gateway.path]);
     expect(pinned).toMatchObject({ code: 0, stdout: `${pins}/ftp-2121\n${pins}/tftp\n` });
-    await restore(lab.gateway, [byProgram('ftp-2121')]);
+    await restore(site, '--by', 'bpf');
     await gateway.start();
     expect((await download(lab.client, { server: lab.server.ipv4 })).code, gateway.history()).toBe(0);
     await gateway.stop();

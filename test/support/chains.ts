@@ -45,6 +45,11 @@ export async function transfers(
   return found;
 }
 
+/** What did not work of {@link transfers}. */
+export function failed(worked: Record<string, boolean>): string[] {
+  return Object.entries(worked).flatMap(([name, yes]) => (yes ? [] : [name]));
+}
+
 /** No firewall is loaded. */
 export async function openStage(options: GatewayOptions): Promise<Stage & AsyncDisposable> {
   const lab = await Lab.create();

@@ -266,7 +266,6 @@ describe('check and rules', () => {
     expect(bpf.out).toContain('-m bpf --object-pinned /sys/fs/bpf/relatd/match/ftp-2121 ');
     for (const [line, complaint] of [
       [['nft', '--by', 'bpf'], 'relatd: nft has no match for BPF programs: '],
-      [['iptables', '--by', 'bpf'], 'relatd: the program of a.b cannot be pinned, its name has a dot: '],
       [['iptables', '--by', 'name'], "relatd: option '--by <what>' is mark or bpf: see `relatd rules --help`"],
       [['nft', '--assignment', 'fpt'], 'has no assignment fpt: its assignments are '],
     ] as const)

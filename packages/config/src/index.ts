@@ -9,7 +9,7 @@ export { formatProblem, type Problem } from '@relatd/document';
 export { iptablesOverwrites } from './iptablesOverwrites.js';
 export { nftOverwrites } from './nftOverwrites.js';
 export { formatOverwrite, type Overwrite } from './overwrite.js';
-export { iptablesRules, nftRules, sharedMark, withoutMatch, type IptablesOptions, type RulesOptions } from './rules.js';
+export { iptablesRules, nftRules, sharedMark, type IptablesOptions, type RulesOptions } from './rules.js';
 
 /** JSON Schema (draft 2020-12) of the configuration file, for editors. */
 export function jsonSchema(helpers: readonly string[] = definitions.map(({ name }) => name)): Record<string, unknown> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { formatMark, formatPorts, type PortRange, type Protocol } from '@relatd/model';
+import { MATCH_DIRECTORY, formatMark, formatPorts, matchName, type PortRange, type Protocol } from '@relatd/model';
 import type { Assignment, Config } from './config.js';
 
 /** One rule: new connections with this mark to these ports. */
@@ -133,20 +133,12 @@ export interface IptablesOptions extends RulesOptions {
   readonly by: 'mark' | 'bpf';
 }
 
-/** Where the programs of the caller's own network namespace are pinned that `-m bpf` asks. */
-const MATCH_DIRECTORY = '/sys/fs/bpf/relatd/match';
-
-/** Names of assignments that cannot be matched by `-m bpf`: the BPF file system refuses names with a dot. */
-export function withoutMatch(config: Config, options: RulesOptions): string[] {
-  return chosen(config, options).flatMap(({ name }) => (name.includes('.') ? [name] : []));
-}
-
 /** One rule: which packets it accepts, and its comment. */
 function iptablesAccepts(config: Config, options: IptablesOptions): { match: string; names: readonly string[] }[] {
   const assignments = chosen(config, options);
   if (options.by === 'bpf')
     return assignments.map(({ name }) => ({
-      match: `-m bpf --object-pinned ${MATCH_DIRECTORY}/${name}`,
+      match: `-m bpf --object-pinned ${MATCH_DIRECTORY}/${matchName(name)}`,
       names: [name],
     }));
   return accepts(assignments).map(({ protocol, mark, ports, names }) => ({

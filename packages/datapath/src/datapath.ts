@@ -48,14 +48,7 @@ import { Hold } from './hold.js';
 import { machineBytes } from './machine.js';
 import { writeInterfaces, type InterfaceEntry } from './interfaceTable.js';
 import { beginMigration, finishMigration, migrateCounters, migrateExpectations, migrateStreams } from './migrate.js';
-import {
-  detachInterface,
-  detachSide,
-  isDead,
-  layoutTrouble,
-  pinnedInterfaces,
-  removeState,
-} from './pinnedState.js';
+import { detachInterface, detachSide, isDead, layoutTrouble, pinnedInterfaces, removeState } from './pinnedState.js';
 import {
   adoptMatchTables,
   hasMatches,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
+import { MATCH_DIRECTORY, matchName } from '@relatd/model';
 import { BpfMap, BpfObject, lockDirectory, mountBpffs, pinMatch, removePins, type Namespace } from '@relatd/native';
 import { MATCH_SIZE, Limit, readMatch, writeMatch, zeroMatch, type MatchRecord } from './generated/layout.js';
-import { BPFFS, OBJECT, matchName, pinDirectory } from './pins.js';
+import { OBJECT, pinDirectory } from './pins.js';
 import { numberKey, viewOf } from './tables.js';
 
 /**
@@ -26,7 +27,7 @@ export interface MatchedAssignment {
  * host's own namespace look in a place that does not depend on the namespace's cookie.
  */
 export function matchDirectory(namespace: Namespace): string {
-  return isHost(namespace) ? `${BPFFS}/relatd/match` : `${BPFFS}/relatd/match-${namespace.cookie.toString(16)}`;
+  return isHost(namespace) ? MATCH_DIRECTORY : `${MATCH_DIRECTORY}-${namespace.cookie.toString(16)}`;
 }
 
 /** Where the tables are pinned that the programs need. */
@@ -158,7 +159,7 @@ export function removeMatches(namespace: Namespace): number {
 
 /** The same of a namespace that is gone, by the directory of its datapath. */
 export function removeDeadMatches(directory: string): void {
-  const base = `${BPFFS}/relatd/match-${basename(directory)}`;
+  const base = `${MATCH_DIRECTORY}-${basename(directory)}`;
   removePins(base);
   removePins(`${base}-tables`);
 }

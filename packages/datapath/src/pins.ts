@@ -23,8 +23,3 @@ export function linkPin(directory: string, ifindex: number, side: 'ingress' | 'e
 
 /** The names under `links` of the programs that mark the sockets of this host. */
 export const CONNECT_PINS = { sockops: 'connect', connect4: 'connect4', connect6: 'connect6' } as const;
-
-/** What an assignment's program for iptables is called: bpffs refuses dots. */
-export function matchName(assignment: string): string {
-  return assignment.replaceAll('.', ':');
-}

@@ -6,6 +6,7 @@ export * from './event.js';
 export * from './expectation.js';
 export * from './flow.js';
 export * from './generated/reasons.js';
+export * from './match.js';
 export * from './prefix.js';
 export * from './reasons.js';
 export * from './status.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { iptablesRules, nftRules, sharedMark, withoutMatch, type Config } from '@relatd/config';
+import { iptablesRules, nftRules, sharedMark, type Config } from '@relatd/config';
 import { printable } from '@relatd/model';
 import { DEFAULT_CONFIG, type Run } from '../commands.js';
 import { configuration } from '../configuration.js';
@@ -14,9 +14,6 @@ export const run: Run = async (context, { arguments: [syntax], options }) => {
     throw new UsageError('nft has no match for BPF programs: leave --by bpf out, or print rules for iptables');
   const config = await configuration(valueOf(options['config']) ?? DEFAULT_CONFIG, context);
   const assignment = assignmentOf(config, valueOf(options['assignment']));
-  const [dotted] = by === 'bpf' ? withoutMatch(config, { assignment }) : [];
-  if (dotted !== undefined)
-    throw new UsageError(`the program of ${dotted} cannot be pinned, its name has a dot: give it a \`name\` without`);
   const shared = by === 'mark' && assignment !== null ? sharedMark(config, assignment) : null;
   if (shared !== null) context.stderr.stream.write(`relatd: ${shared}\n`);
   const rules = syntax === 'nft' ? nftRules(config, { assignment }) : iptablesRules(config, { assignment, by });
