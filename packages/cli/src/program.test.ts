@@ -49,6 +49,7 @@ describe('help', () => {
         'flows',
         'expectations',
         'monitor',
+        'replay',
         'status',
         'rules',
         'helper',
@@ -62,7 +63,7 @@ describe('help', () => {
   });
 
   test('every data command prints JSON, every example is a valid command line of its command', () => {
-    for (const name of ['flows', 'expectations', 'monitor', 'status', 'check', 'down', 'reload', 'helper']) {
+    for (const name of ['flows', 'expectations', 'monitor', 'replay', 'status', 'check', 'down', 'reload', 'helper']) {
       expect(
         commands.find((spec) => spec.name === name)?.options.map(({ flags }) => flags),
         name,
