@@ -23,13 +23,20 @@ export function replayLines(summary: ReplaySummary): string[] {
     `${number(packets, 'packet')} read${span}: ${String(unreadable)} unreadable, ${String(times('truncated'))} truncated, ${number(times('fragment'), 'fragment')}`,
     `${number(summary.control, 'control connection')}, ${number(summary.expectations, 'expectation')}, ${number(summary.related, 'related flow')}; ${refusals(refused)}`,
   ];
-  if (open.control + open.expectations + open.related > 0)
+  const left = [
+    ...(open.control > 0 ? [number(open.control, 'control connection')] : []),
+    ...(open.expectations > 0 ? [number(open.expectations, 'expectation')] : []),
+    ...(open.related > 0 ? [number(open.related, 'related flow')] : []),
+  ];
+  if (left.length > 0) lines.push(`still open at the end of the capture: ${left.join(', ')}`);
+  const { alreadyOpen, incomplete } = unfollowed;
+  if (alreadyOpen > 0)
     lines.push(
-      `at the end of the capture there still were ${number(open.control, 'control connection')}, ${number(open.expectations, 'expectation')}, ${number(open.related, 'related flow')}`,
+      `${number(alreadyOpen, 'connection')} to assigned ports ${alreadyOpen === 1 ? 'was' : 'were'} already open when the capture began: not followed`,
     );
-  if (unfollowed > 0)
+  if (incomplete > 0)
     lines.push(
-      `${number(unfollowed, 'connection')} to assigned ports ${unfollowed === 1 ? 'was' : 'were'} already open when the capture began, or only one side of it was captured: not followed`,
+      `of ${number(incomplete, 'connection')} to assigned ports the capture lacks a part of the handshake: not followed`,
     );
   const others = [...reasons].filter(([reason]) => !UNREMARKABLE.has(reason));
   if (others.length > 0) lines.push(`packets that were passed over, by reason: ${counts(others)}`);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { access } from 'node:fs/promises';
 import { parseConfig, type Config } from '@relatd/config';
-import { Replay } from '@relatd/engine';
+import { Replay, type ReplaySummary } from '@relatd/engine';
 import { definitions } from '@relatd/helpers';
 import { DEFAULT_CONFIG, type Run } from '../commands.js';
 import { eventLine } from '../colour.js';
@@ -22,12 +22,19 @@ export const run: Run = async (context, { arguments: [file = ''], options }) => 
       if (stop.aborted) break;
       await print(context.stdout, json ? JSON.stringify(event) : eventLine(event, context.stdout));
     }
-  } finally {
-    for (const line of replayLines(replay.summary)) context.stderr.stream.write(`relatd: ${line}\n`);
+  } catch (error) {
+    // Of a damaged capture the events count that came before the damage, and so does this.
+    if (replay.summary.packets > 0) tell(replay.summary, context);
+    throw error;
   }
+  tell(replay.summary, context);
   const { unknownLinks, faults } = replay.summary;
   return unknownLinks.size === 0 && faults.length === 0 ? EXIT_DONE : EXIT_FAILED;
 };
+
+function tell(summary: ReplaySummary, context: Context): void {
+  for (const line of replayLines(summary)) context.stderr.stream.write(`relatd: ${line}\n`);
+}
 
 /** The configuration that is named, else the usual one where there is one, else every helper on its own port. */
 async function configurationFor(file: string | null, context: Context): Promise<Config> {

@@ -101,11 +101,17 @@ export async function* readCapture(path: string): AsyncGenerator<Iterable<Captur
   decoder.end();
 }
 
-async function nextOf<T>(chunks: AsyncIterator<T>, path: string): Promise<IteratorResult<T>> {
+async function nextOf(chunks: AsyncIterator<unknown>, path: string): Promise<IteratorResult<unknown, unknown>> {
   try {
     return await chunks.next();
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw RelatdError.with({ cause: error }, 'CAPTURE_UNREADABLE', printable(path), why);
+    throw RelatdError.with({ cause: error }, 'CAPTURE_UNREADABLE', printable(path), whyNot(error));
   }
+}
+
+function whyNot(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT') return 'there is no such file';
+  if (code === 'EACCES' || code === 'EPERM') return 'no permission';
+  return code === 'EISDIR' ? 'it is a directory' : message;
 }

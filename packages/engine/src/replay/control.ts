@@ -57,9 +57,11 @@ export function controlPacket(
   segment(flow, direction, packet, context);
 }
 
+const isTrusted = ({ connection }: TrackedControl): boolean => connection.distrusted === null;
+
 /** Who acknowledges nothing, what was never sent or what is long past does not see the connection (RFC 5961, 5). */
 function acknowledgesNonsense(flow: TrackedControl, direction: DirectionName, { flags, ack }: Packet): boolean {
-  if (flow.connection.distrusted !== null || flags & TCP_FLAG.rst) return false;
+  if (!isTrusted(flow) || flags & TCP_FLAG.rst) return false;
   return !(flags & TCP_FLAG.ack) || !isWithin(flow.sides[otherDirection(direction)].next, ack);
 }
 
@@ -72,7 +74,7 @@ function missed(flow: TrackedControl, direction: DirectionName, { flags, seq, en
 function segment(flow: TrackedControl, direction: DirectionName, packet: Packet, context: FlowContext): void {
   const { connection, ttl } = flow;
   const side = flow.sides[direction];
-  if (connection.distrusted !== null || flow.state === 'closed' || packet.flags & TCP_FLAG.rst) {
+  if (!isTrusted(flow) || flow.state === 'closed' || packet.flags & TCP_FLAG.rst) {
     advance(flow, direction, packet, context);
     return;
   }
@@ -84,7 +86,7 @@ function segment(flow: TrackedControl, direction: DirectionName, packet: Packet,
   const isNew = isAfter(packet.end, side.next);
   if (isNew && packet.payloadLength > 0 && packet.ttl + TTL_SLACK < ttl[direction]) giveUp(flow, 'ttl', context);
   else if (packet.payloadLength > 0) read(flow, direction, packet, context);
-  if (connection.distrusted !== null) {
+  if (!isTrusted(flow)) {
     advance(flow, direction, packet, context);
     return;
   }
@@ -99,7 +101,7 @@ function segment(flow: TrackedControl, direction: DirectionName, packet: Packet,
 function read(flow: TrackedControl, direction: DirectionName, packet: Packet, context: FlowContext): void {
   const { connection } = flow;
   const { seq, flags, urgent, payload } = packet;
-  if (connection.distrusted !== null) return;
+  if (!isTrusted(flow)) return;
   if (payload.length < packet.payloadLength) {
     context.count('truncated');
     giveUp(flow, 'gap', context);

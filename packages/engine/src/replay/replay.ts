@@ -26,8 +26,8 @@ export interface ReplaySummary {
   readonly refused: ReadonlyMap<Reason, number>;
   /** What there still was when the capture ended. */
   readonly open: { readonly control: number; readonly expectations: number; readonly related: number };
-  /** Connections to assigned ports of which the capture lacks the handshake. */
-  readonly unfollowed: number;
+  /** Connections to assigned ports that were there before the capture, and those of which it lacks a part of the handshake. */
+  readonly unfollowed: { readonly alreadyOpen: number; readonly incomplete: number };
   /** Packets whose time is more than a second before that of one in front of them. */
   readonly early: number;
   /** An assignment with `interface` was taken although the capture does not name the interface. */
@@ -70,14 +70,17 @@ export class Replay {
    * @throws RelatdError `CAPTURE_UNREADABLE`, or behind the events of what could be read `CAPTURE_DAMAGED`
    */
   async *events(path: string): AsyncGenerator<Event> {
-    for await (const group of readCapture(path)) {
-      for (const packet of group) {
-        this.#packet(packet);
-        if (this.#events.length === 0) continue;
-        const events = this.#events;
-        this.#events = [];
-        yield* events;
-      }
+    for await (const group of readCapture(path)) yield* this.play(group);
+  }
+
+  /** The events of packets, in their order. */
+  *play(packets: Iterable<CapturedPacket>): Generator<Event> {
+    for (const packet of packets) {
+      this.#packet(packet);
+      if (this.#events.length === 0) continue;
+      const events = this.#events;
+      this.#events = [];
+      yield* events;
     }
   }
 

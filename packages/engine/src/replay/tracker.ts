@@ -78,7 +78,9 @@ export class Tracker implements RelatedContext {
   readonly #controlsOf: Quota;
   readonly #timeouts = new Timeouts<TrackedFlow | Expected>();
   readonly #budget = new Budget();
-  readonly #unfollowed = new Set<string>();
+  /** Connections that are not followed, by whether anything of their handshake was seen. */
+  readonly #alreadyOpen = new Set<string>();
+  readonly #incomplete = new Set<string>();
   #lastId = 0n;
   #controls = 0;
 
@@ -107,9 +109,9 @@ export class Tracker implements RelatedContext {
     });
   }
 
-  /** Connections to assigned ports of which the capture lacks the handshake. */
-  get unfollowed(): number {
-    return this.#unfollowed.size;
+  /** Connections to assigned ports that were there before the capture, and those of which it lacks a part of the handshake. */
+  get unfollowed(): { readonly alreadyOpen: number; readonly incomplete: number } {
+    return { alreadyOpen: this.#alreadyOpen.size, incomplete: this.#incomplete.size };
   }
 
   get expected(): number {
@@ -305,9 +307,10 @@ export class Tracker implements RelatedContext {
         return flow;
       }
     }
-    const isOpen =
-      payloadLength > 0 && !this.#handshakes.has(id) && (isFromOpener || this.#covers(reverseTuple(tuple)));
-    if (isOpen && this.#unfollowed.size < UNFOLLOWED_LIMIT) this.#unfollowed.add(id);
+    if (payloadLength > 0 && (isFromOpener || this.#covers(reverseTuple(tuple)))) {
+      const unfollowed = this.#handshakes.has(id) ? this.#incomplete : this.#alreadyOpen;
+      if (unfollowed.size < UNFOLLOWED_LIMIT) unfollowed.add(id);
+    }
     return undefined;
   }
 
