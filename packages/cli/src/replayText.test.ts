@@ -24,6 +24,7 @@ test('what has to be known of a capture is said, a sentence a line', () => {
       ['address', 2],
       ['port-range', 1],
     ]),
+    distrusted: new Map([['gap', 1]]),
     open: { control: 1, expectations: 0, related: 2 },
     unfollowed: { alreadyOpen: 2, incomplete: 1 },
     early: 1,
@@ -34,6 +35,7 @@ test('what has to be known of a capture is said, a sentence a line', () => {
     [
       "1200 packets read, from 2026-11-22T12:00:00.000Z to 2026-11-22T13:00:00.000Z: 3 unreadable, 4 truncated, 1 fragment",
       "3 control connections, 2 expectations, 1 related flow; 3 announcements refused (address 2, port-range 1)",
+      "1 control connection not read to the end (gap 1)",
       "still open at the end of the capture: 1 control connection, 2 related flows",
       "2 connections to assigned ports were already open when the capture began: not followed",
       "of 1 connection to assigned ports the capture lacks a part of the handshake: not followed",
@@ -48,7 +50,7 @@ test('what has to be known of a capture is said, a sentence a line', () => {
 
 test('of an empty one there is little to say', () => {
   const nothing = { control: 0, expectations: 0, related: 0 };
-  const none = { reasons: new Map(), unknownLinks: new Map(), refused: new Map() };
+  const none = { reasons: new Map(), unknownLinks: new Map(), refused: new Map(), distrusted: new Map() };
   const summary = { ...{ packets: 0, from: null, to: null, early: 0, guessedInterface: false, faults: [] }, ...none };
   expect(replayLines({ ...summary, ...nothing, open: nothing, unfollowed: { alreadyOpen: 0, incomplete: 0 } })).toEqual(
     [

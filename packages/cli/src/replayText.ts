@@ -15,7 +15,7 @@ const UNREMARKABLE: ReadonlySet<Reason> = new Set([
 
 /** What was in a capture, a sentence a line. */
 export function replayLines(summary: ReplaySummary): string[] {
-  const { packets, from, to, reasons, refused, open, unknownLinks, unfollowed, early, faults } = summary;
+  const { packets, from, to, reasons, refused, distrusted, open, unknownLinks, unfollowed, early, faults } = summary;
   const times = (reason: Reason): number => reasons.get(reason) ?? 0;
   const unreadable = UNREADABLE.reduce((sum, reason) => sum + times(reason), 0);
   const span = from === null || to === null ? '' : `, from ${from} to ${to}`;
@@ -23,6 +23,8 @@ export function replayLines(summary: ReplaySummary): string[] {
     `${number(packets, 'packet')} read${span}: ${String(unreadable)} unreadable, ${String(times('truncated'))} truncated, ${number(times('fragment'), 'fragment')}`,
     `${number(summary.control, 'control connection')}, ${number(summary.expectations, 'expectation')}, ${number(summary.related, 'related flow')}; ${refusals(refused)}`,
   ];
+  if (distrusted.size > 0)
+    lines.push(`${number(total(distrusted), 'control connection')} not read to the end (${counts([...distrusted])})`);
   const left = [
     ...(open.control > 0 ? [number(open.control, 'control connection')] : []),
     ...(open.expectations > 0 ? [number(open.expectations, 'expectation')] : []),
@@ -57,9 +59,12 @@ export function replayLines(summary: ReplaySummary): string[] {
 }
 
 function refusals(refused: ReadonlyMap<Reason, number>): string {
-  const all = [...refused.values()].reduce((sum, count) => sum + count, 0);
-  return all === 0 ? 'nothing refused' : `${number(all, 'announcement')} refused (${counts([...refused])})`;
+  if (refused.size === 0) return 'nothing refused';
+  return `${number(total(refused), 'announcement')} refused (${counts([...refused])})`;
 }
+
+const total = (counts: ReadonlyMap<Reason, number>): number =>
+  [...counts.values()].reduce((sum, count) => sum + count, 0);
 
 const counts = (entries: readonly (readonly [Reason, number])[]): string =>
   entries.map(([reason, count]) => `${reason} ${String(count)}`).join(', ');

@@ -161,7 +161,8 @@ describe('a control connection', () => {
     go(control);
     control.says('PASV').replies(PASSIVE.replace('156', '157'));
     control.close();
-    const { lines, events } = recording.play();
+    const { lines, events, summary } = recording.play();
+    expect([...summary.distrusted]).toEqual([[trust, 1]]);
     expect(lines.at(-1)).toMatch(/^control.end .*reason=fin$/);
     expect(events.at(-1)?.flow).toMatchObject({ trust });
     expect(lines.filter((line) => line.includes(':40257'))).toEqual([]);

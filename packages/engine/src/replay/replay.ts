@@ -24,6 +24,8 @@ export interface ReplaySummary {
   readonly related: number;
   /** Announcements that were turned down. */
   readonly refused: ReadonlyMap<Reason, number>;
+  /** Control connections that were not read to their end, by why. */
+  readonly distrusted: ReadonlyMap<Reason, number>;
   /** What there still was when the capture ended. */
   readonly open: { readonly control: number; readonly expectations: number; readonly related: number };
   /** Connections to assigned ports that were there before the capture, and those of which it lacks a part of the handshake. */
@@ -116,6 +118,7 @@ export class Replay {
       expectations: tracker.begun.expectation,
       related: tracker.begun.related,
       refused: tracker.refused,
+      distrusted: tracker.distrusted,
       open: { ...tracker.alive, expectations: tracker.expected },
       unfollowed: tracker.unfollowed,
       early: this.#early,

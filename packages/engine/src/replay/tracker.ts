@@ -64,6 +64,8 @@ export class Tracker implements RelatedContext {
   readonly reasons = new Map<Reason, number>();
   /** Announcements that were turned down. */
   readonly refused = new Map<Reason, number>();
+  /** Control connections that were not read to their end, by why. */
+  readonly distrusted = new Map<Reason, number>();
   readonly begun = { control: 0, expectation: 0, related: 0 };
   readonly alive = { control: 0, related: 0 };
   /** An assignment with `interface` was taken for packets of which the capture does not name the interface. */
@@ -152,7 +154,7 @@ export class Tracker implements RelatedContext {
   }
 
   count(reason: Reason): void {
-    this.reasons.set(reason, (this.reasons.get(reason) ?? 0) + 1);
+    increment(this.reasons, reason);
   }
 
   end(flow: TrackedFlow, reason: Reason): void {
@@ -190,12 +192,13 @@ export class Tracker implements RelatedContext {
     for (const refusal of refusals) this.#refuse(flow, refusal);
   }
 
-  /** What the datapath does for a parser that judges: of its other requests nothing is needed here. */
+  /** What the datapath does for a parser that judges. Its other requests change nothing here. */
   #serve(flow: TrackedControl, request: RequestRecord): RequestAnswer {
     if (request.op === RequestOp.unexpect) {
       const expected = [...flow.expectations].find(({ id }) => id === request.id);
       if (expected !== undefined) this.#expectations.end(expected, reasonOf(request.reason));
     }
+    if (request.op === RequestOp.trust && request.reason !== 0) increment(this.distrusted, reasonOf(request.reason));
     if (request.op !== RequestOp.expect) return request;
     const order: ExpectOrder = {
       tuple: request.tuple,
@@ -229,7 +232,7 @@ export class Tracker implements RelatedContext {
 
   /** Null: what was announced could not be read. */
   #tellRefusal(flow: TrackedControl, reason: Reason, tuple: TupleRecord | null): void {
-    this.refused.set(reason, (this.refused.get(reason) ?? 0) + 1);
+    increment(this.refused, reason);
     const common = { time: isoTime(this.now), type: 'expectation.refused', reason, count: 1 } as const;
     if (tuple === null) this.#emit({ ...common, flow: flowView(flow, this.now) });
     else this.#emit({ ...common, expectation: announcementView(tuple, flow) });
@@ -303,7 +306,10 @@ export class Tracker implements RelatedContext {
         const flow = this.#control(id, packet, assignment, embryo.ttl);
         if (flow === undefined) return undefined;
         this.#handshakes.delete(id);
-        if (embryo.kind === 'fast-open') flow.connection.abandoned('fast-open', emptyOutcome());
+        if (embryo.kind === 'fast-open') {
+          increment(this.distrusted, 'fast-open');
+          flow.connection.abandoned('fast-open', emptyOutcome());
+        }
         return flow;
       }
     }
@@ -411,4 +417,8 @@ const portKey = (protocol: number, port: number): string => `${String(protocol)}
 
 function covers({ pairs }: Place, { source, destination }: TupleRecord): boolean {
   return pairs.some(({ from, to }) => prefixCovers(from, source) && prefixCovers(to, destination));
+}
+
+function increment(counts: Map<Reason, number>, reason: Reason): void {
+  counts.set(reason, (counts.get(reason) ?? 0) + 1);
 }
