@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { assignmentPairs, type Assignment, type AssignmentPair, type Config } from '@relatd/config';
+import type { Assignment, Config } from '@relatd/config';
 import {
   RequestOp,
   TCP_FLAG,
@@ -11,11 +11,12 @@ import {
   type TupleRecord,
 } from '@relatd/datapath';
 import type { Helper } from '@relatd/helpers';
-import { REASONS, prefixCovers, reasonOf, type Event, type Reason } from '@relatd/model';
+import { REASONS, reasonOf, type Event, type Reason } from '@relatd/model';
 import { PROTOCOL_NUMBER } from '../assignments.js';
 import { ControlConnection, type DirectionName } from '../connection.js';
 import { emptyOutcome, type Outcome, type Refusal } from '../outcome.js';
 import { Budget } from '../segments.js';
+import { Assigned } from './assigned.js';
 import { controlPacket } from './control.js';
 import { announcementView, expectationView, flowView, isoTime } from './events.js';
 import { Expectations, openerOf, type ExpectOrder, type Expected } from './expectations.js';
@@ -47,12 +48,6 @@ export interface TrackerOptions {
 const UNFOLLOWED_LIMIT = 65_536;
 const HANDSHAKE_FLAGS = TCP_FLAG.syn | TCP_FLAG.ack | TCP_FLAG.rst;
 
-/** An assignment, and what it covers on its port. */
-interface Place {
-  readonly assignment: Assignment;
-  readonly pairs: readonly AssignmentPair[];
-}
-
 /**
  * The datapath's rules (docs/datapath.md) once more, for packets of a capture: which packets begin a control connection, what is
  * expected, which flow matches it, and when each is over. Its clock is that of the capture.
@@ -68,12 +63,9 @@ export class Tracker implements RelatedContext {
   readonly distrusted = new Map<Reason, number>();
   readonly begun = { control: 0, expectation: 0, related: 0 };
   readonly alive = { control: 0, related: 0 };
-  /** An assignment with `interface` was taken for packets of which the capture does not name the interface. */
-  guessedInterface = false;
   readonly ports = new PortsInUse();
   readonly #options: TrackerOptions;
-  /** By protocol and port, the more specific first. */
-  readonly #places = new Map<string, Place[]>();
+  readonly #assigned: Assigned;
   readonly #flows = new Map<string, TrackedFlow>();
   readonly #handshakes: Handshakes;
   readonly #expectations: Expectations;
@@ -89,13 +81,9 @@ export class Tracker implements RelatedContext {
   constructor(options: TrackerOptions) {
     this.#options = options;
     const { assignments, limits, idle } = options.config;
+    this.#assigned = new Assigned(assignments);
     for (const assignment of assignments) {
-      const protocol = PROTOCOL_NUMBER[assignment.protocol];
-      const port = portKey(protocol, assignment.port);
-      const places = this.#places.get(port) ?? [];
-      places.push({ assignment, pairs: assignmentPairs(assignment) });
-      this.#places.set(port, places);
-      this.ports.take(protocol, assignment.port);
+      this.ports.take(PROTOCOL_NUMBER[assignment.protocol], assignment.port);
     }
     this.#handshakes = new Handshakes(limits.embryonic, idle.halfOpen);
     this.#controlsOf = new Quota(limits.perSource);
@@ -116,6 +104,12 @@ export class Tracker implements RelatedContext {
     return { alreadyOpen: this.#alreadyOpen.size, incomplete: this.#incomplete.size };
   }
 
+  /** An assignment with `interface` was taken for packets of which the capture does not name the interface. */
+  get guessedInterface(): boolean {
+    return this.#assigned.guessedInterface;
+  }
+
+  /** Live expectations. */
   get expected(): number {
     return this.#expectations.size;
   }
@@ -279,33 +273,35 @@ export class Tracker implements RelatedContext {
   /** A packet of no known flow: it may be a step of a handshake, or begin a control connection. */
   #beginControl(id: string, packet: Packet): TrackedControl | undefined {
     if (packet.tuple.protocol === PROTOCOL_NUMBER.udp) {
-      const assignment = this.#assignmentOf(packet.tuple, packet.interface);
+      const assignment = this.#assigned.find(packet.tuple, packet.interface);
       return assignment === null ? undefined : this.#control(id, packet, assignment, packet.ttl);
     }
     const { tuple, flags, seq, ack, payloadLength, ttl } = packet;
     const step = flags & HANDSHAKE_FLAGS;
     const seen = this.now;
     if (step === (TCP_FLAG.syn | TCP_FLAG.ack)) {
-      if (this.#covers(reverseTuple(tuple)))
+      if (this.#assigned.covers(reverseTuple(tuple)))
         this.#handshakes.put(id, { client: ack, server: (seq + 1) >>> 0, ttl, seen, kind: 'plain' });
-      else if (this.#covers(tuple)) this.#handshakes.put(id, { client: 0, server: 0, ttl, seen, kind: 'never' });
+      else if (this.#assigned.covers(tuple))
+        this.#handshakes.put(id, { client: 0, server: 0, ttl, seen, kind: 'never' });
       return undefined;
     }
     if (step === TCP_FLAG.syn) {
-      if (payloadLength > 0 && this.#covers(tuple))
+      if (payloadLength > 0 && this.#assigned.covers(tuple))
         this.#handshakes.put(id, { client: (seq + 1) >>> 0, server: 0, ttl, seen, kind: 'syn-data' });
       return undefined;
     }
-    const isFromOpener = this.#covers(tuple);
+    const isFromOpener = this.#assigned.covers(tuple);
     if (step === TCP_FLAG.ack && isFromOpener) {
       const embryo = this.#handshakes.completedBy(id, seq, ack, seen);
       if (embryo === 'handshake') this.count('handshake');
       else if (embryo !== null) {
-        const assignment = this.#assignmentOf(tuple, packet.interface);
+        const assignment = this.#assigned.find(tuple, packet.interface);
         if (assignment === null) return undefined;
         const flow = this.#control(id, packet, assignment, embryo.ttl);
         if (flow === undefined) return undefined;
         this.#handshakes.delete(id);
+        this.#incomplete.delete(id);
         if (embryo.kind === 'fast-open') {
           increment(this.distrusted, 'fast-open');
           flow.connection.abandoned('fast-open', emptyOutcome());
@@ -313,7 +309,7 @@ export class Tracker implements RelatedContext {
         return flow;
       }
     }
-    if (payloadLength > 0 && (isFromOpener || this.#covers(reverseTuple(tuple)))) {
+    if (payloadLength > 0 && (isFromOpener || this.#assigned.covers(reverseTuple(tuple)))) {
       const unfollowed = this.#handshakes.has(id) ? this.#incomplete : this.#alreadyOpen;
       if (unfollowed.size < UNFOLLOWED_LIMIT) unfollowed.add(id);
     }
@@ -388,35 +384,9 @@ export class Tracker implements RelatedContext {
     this.#remove(flow);
   }
 
-  /** Whether any assignment may cover a connection from its opener, whatever its interface. */
-  #covers(tuple: TupleRecord): boolean {
-    return this.#placesOf(tuple).some((place) => covers(place, tuple));
-  }
-
-  /** The assignment of a connection from its opener; the most specific. */
-  #assignmentOf(tuple: TupleRecord, by: string | null): Assignment | null {
-    for (const place of this.#placesOf(tuple)) {
-      const only = place.assignment.interface;
-      if (!covers(place, tuple) || (only !== null && by !== null && only !== by)) continue;
-      if (only !== null && by === null) this.guessedInterface = true;
-      return place.assignment;
-    }
-    return null;
-  }
-
-  #placesOf({ protocol, destinationPort }: TupleRecord): readonly Place[] {
-    return this.#places.get(portKey(protocol, destinationPort)) ?? [];
-  }
-
   #emit(event: Event): void {
     this.#options.emit(event);
   }
-}
-
-const portKey = (protocol: number, port: number): string => `${String(protocol)}/${String(port)}`;
-
-function covers({ pairs }: Place, { source, destination }: TupleRecord): boolean {
-  return pairs.some(({ from, to }) => prefixCovers(from, source) && prefixCovers(to, destination));
 }
 
 function increment(counts: Map<Reason, number>, reason: Reason): void {
