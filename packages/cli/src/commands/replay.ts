@@ -16,10 +16,9 @@ export const run: Run = async (context, { arguments: [file = ''], options }) => 
   const config = await configurationFor(valueOf(options['config']), context);
   const json = options['json'] === true;
   const replay = new Replay(config);
-  const stop = AbortSignal.any([context.interrupted(), context.unread]);
   try {
     for await (const event of replay.events(file)) {
-      if (stop.aborted) break;
+      if (context.unread.aborted) break;
       await print(context.stdout, json ? JSON.stringify(event) : eventLine(event, context.stdout));
     }
   } catch (error) {
