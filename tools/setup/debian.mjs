@@ -31,6 +31,7 @@ const usual = {
     'util-linux',
     'weechat-headless',
     'weechat-plugins',
+    'wireshark-common',
   ],
   // The servers themselves conflict with each other: servers.mjs unpacks them side by side.
   'for the servers': [

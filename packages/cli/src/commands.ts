@@ -181,6 +181,23 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./commands/top.js'),
   },
   {
+    name: 'replay',
+    summary: 'print the events that a capture file would have given, offline and without root',
+    arguments: [{ name: 'file', summary: 'capture file, pcap or pcapng', required: true }],
+    options: [
+      {
+        flags: '-c, --config <file>',
+        summary: `configuration whose assignments count (else ${DEFAULT_CONFIG}, else every helper on its own port)`,
+      },
+      json,
+    ],
+    examples: [
+      { command: 'relatd replay trouble.pcap', summary: 'what was announced, expected, refused and why' },
+      { command: 'relatd replay -c lab.yaml --json trouble.pcapng', summary: 'NDJSON, as of `relatd monitor --json`' },
+    ],
+    load: () => import('./commands/replay.js'),
+  },
+  {
     name: 'status',
     summary: 'show the daemon, its interfaces, tables, counters and losses',
     arguments: [],

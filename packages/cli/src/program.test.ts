@@ -51,6 +51,7 @@ describe('help', () => {
         'expectations',
         'monitor',
         'top',
+        'replay',
         'status',
         'rules',
         'helper',
@@ -64,7 +65,7 @@ describe('help', () => {
   });
 
   test('every data command prints JSON, every example is a valid command line of its command', () => {
-    for (const name of ['flows', 'expectations', 'monitor', 'status', 'check', 'down', 'reload', 'helper']) {
+    for (const name of ['flows', 'expectations', 'monitor', 'replay', 'status', 'check', 'down', 'reload', 'helper']) {
       expect(
         commands.find((spec) => spec.name === name)?.options.map(({ flags }) => flags),
         name,

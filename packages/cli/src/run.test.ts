@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FakeView, listenApi, type ApiServer } from '@relatd/api';
+import { pcapBytes, tcp } from '@relatd/lab';
 import { RelatdError } from '@relatd/model';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runCommandLine } from './program.js';
@@ -58,6 +59,72 @@ describe('helper show', () => {
     expect(code).toBe(2);
     expect(err).toContain(`${file}:1:1: title:`);
     expect((await relatd('helper', 'show', 'nothing')).code).toBe(2);
+  });
+});
+
+describe('replay', () => {
+  const ends = { src: '10.0.1.2', dst: '10.0.2.2', sport: 45678, dport: 2121 };
+  const back = { src: ends.dst, dst: ends.src, sport: ends.dport, dport: ends.sport };
+  const packets = [
+    tcp({ ...ends, flags: 'S', seq: 1 }),
+    tcp({ ...back, flags: 'SA', seq: 10, ack: 2 }),
+    tcp({ ...ends, seq: 2, ack: 11 }),
+    tcp({ ...back, seq: 11, ack: 2, payload: '220 \u001b[31m\r\n' }),
+    tcp({ ...ends, sport: 1, payload: 'open before' }),
+  ];
+  const newControl = '1970-01-01T00:00:00.002Z control.new         ftp-2121 tcp 10.0.1.2:45678 > 10.0.2.2:2121\n';
+
+  /** A capture without its last bytes, and how to replay it. */
+  function capture(without = 0): [command: string, ...line: string[]] {
+    const file = join(directory, 'a.pcap');
+    const config = join(directory, 'relatd.yaml');
+    const bytes = pcapBytes(packets);
+    writeFileSync(file, bytes.subarray(0, bytes.length - without));
+    writeFileSync(
+      config,
+      'assignments: [{ name: ftp-2121, helper: ftp, port: 2121, interface: eth0 }]\ninterfaces: [eth0]\n',
+    );
+    return ['replay', file, '-c', config];
+  }
+
+  test('prints events as monitor does, and on stderr what was in the capture', async () => {
+    const { code, out, err } = await relatd(...capture());
+    expect({ code, out }).toEqual({ code: 0, out: newControl });
+    expect(err).toMatchInlineSnapshot(`
+      "relatd: 5 packets read, from 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:00.004Z: 0 unreadable, 0 truncated, 0 fragments
+      relatd: 1 control connection, 0 expectations, 0 related flows; nothing refused
+      relatd: still open at the end of the capture: 1 control connection
+      relatd: 1 connection to assigned ports was already open when the capture began: not followed
+      relatd: the capture does not say by which interface packets came: an assignment with \`interface\` was taken for any
+      "
+    `);
+    const { out: json } = await relatd(...capture(), '--json');
+    expect(JSON.parse(json)).toMatchObject({ type: 'control.new', flow: { assignment: 'ftp-2121', trust: 'ok' } });
+  });
+
+  test('of a damaged capture prints what comes before the damage, then where it is', async () => {
+    const { code, out, err } = await relatd(...capture(1));
+    expect({ code, out }).toEqual({ code: 1, out: newControl });
+    expect(err).toMatch(
+      /4 packets read.*\n[^]*\nrelatd: .*a\.pcap cannot be read from byte 315 on: the file ends within a packet or block: .*\n$/,
+    );
+  });
+
+  test('without a configuration says which assignments it takes', async () => {
+    const [command, file = ''] = capture();
+    const { code, err } = await relatd(command, file);
+    expect(code).toBe(0);
+    expect(err).toMatch(/^relatd: (no |assignments of )\/etc\/relatd\/relatd\.yaml.*; choose others with --config\n/);
+  });
+
+  test('of what is no capture is an error, and of a wrong configuration wrong usage', async () => {
+    const [command, file = '', option = '', config = ''] = capture();
+    const wrong = await relatd(command, config, option, config);
+    expect(wrong.code).toBe(1);
+    expect(wrong.err).toBe(
+      `relatd: cannot read ${config}: it is neither pcap nor pcapng: give a capture of tcpdump, dumpcap or tshark (pcap or pcapng)\n`,
+    );
+    expect((await relatd(command, file, option, file)).code).toBe(2);
   });
 });
 

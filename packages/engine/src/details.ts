@@ -4,6 +4,12 @@ import { FlowKind, type FlowRecord } from '@relatd/datapath';
 import type { FlowDetail } from '@relatd/model';
 import type { DetailBox } from './connection.js';
 
+/** What of a detail may be shown at an assignment's level. */
+export function shownDetail(detail: FlowDetail | null, level: Assignment['detail']): FlowDetail | null {
+  if (level === 'none' || detail === null) return null;
+  return level === 'full' ? { ...detail } : { command: detail.command ?? null };
+}
+
 /** What flows are for, as far as their assignments let it be shown. */
 export class Details {
   readonly #control: (flow: bigint) => DetailBox | undefined;
@@ -32,9 +38,7 @@ export class Details {
     if (level === 'none') return null;
     this.#read(kind === FlowKind.control ? id : master);
     const box = (kind === FlowKind.control ? this.#control(id) : undefined) ?? this.#boxes.get(id);
-    const detail = box?.detail ?? null;
-    if (detail === null) return null;
-    return level === 'full' ? { ...detail } : { command: detail.command ?? null };
+    return shownDetail(box?.detail ?? null, level);
   }
 
   /** The flows known now, to be compared with a table that is read later. */

@@ -12,6 +12,17 @@ export interface LoadedHelpers {
   readonly numbers: ReadonlyMap<string, number>;
 }
 
+/** The helpers that a configuration may assign by name, those of its own files included; of these only what is assigned. */
+export function assignableHelpers({ assignments, helpers: own }: Config): ReadonlyMap<string, Helper> {
+  const assigned = new Set(assignments.map(({ helper }) => helper));
+  const found = new Map(helpers);
+  for (const definition of own) {
+    const { name } = definition;
+    if (assigned.has(name) && !found.has(name)) found.set(name, definedHelper(name, machineOf(definition)));
+  }
+  return found;
+}
+
 /** Compiles the helpers that are assigned and brings their machines into the datapath. */
 export function loadHelpers(config: Config, datapath: Datapath, flows: readonly FlowEntry[]): LoadedHelpers {
   const assigned = new Set(config.assignments.map(({ helper }) => helper));
@@ -23,12 +34,18 @@ export function loadHelpers(config: Config, datapath: Datapath, flows: readonly 
   for (const definition of [...definitions, ...config.helpers]) {
     const { name } = definition;
     if (!assigned.has(name)) continue;
-    const { compiled, problems } = definition.compile();
-    if (compiled === undefined) throw new Error(`helper ${name}: ${problems.map(({ message }) => message).join('; ')}`);
-    const number = datapath.loadMachine(compiled.machine, inUse);
+    const machine = machineOf(definition);
+    const number = datapath.loadMachine(machine, inUse);
     inUse.add(number);
     numbers.set(name, number);
-    if (!found.has(name)) found.set(name, definedHelper(name, compiled.machine));
+    if (!found.has(name)) found.set(name, definedHelper(name, machine));
   }
   return { helpers: found, numbers };
+}
+
+function machineOf(definition: Config['helpers'][number]) {
+  const { compiled, problems } = definition.compile();
+  if (compiled === undefined)
+    throw new Error(`helper ${definition.name}: ${problems.map(({ message }) => message).join('; ')}`);
+  return compiled.machine;
 }

@@ -6,6 +6,7 @@ import { Daemon, type DaemonOptions } from './daemon.js';
 export { Daemon, type DaemonOptions, type Logger } from './daemon.js';
 export { offlineExpectations, offlineFlows, offlineStatus, pinMatchPrograms, takeDown, type Where } from './offline.js';
 export { inspectRuleset, type RulesetFindings } from './ruleset.js';
+export { Replay, type ReplaySummary } from './replay/replay.js';
 
 /** Loads, attaches and begins to serve. */
 export function startDaemon(options: DaemonOptions): Promise<Daemon> {

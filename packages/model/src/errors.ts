@@ -41,6 +41,13 @@ const ERRORS = {
     ),
   RESTART_NEEDED: (what: string) =>
     text(`${what} cannot change while the datapath is loaded`, 'run `relatd down`, then `relatd up`'),
+  CAPTURE_UNREADABLE: (file: string, why: string) =>
+    text(`cannot read ${file}: ${why}`, 'give a capture of tcpdump, dumpcap or tshark (pcap or pcapng)'),
+  CAPTURE_DAMAGED: (file: string, offset: number, what: string) =>
+    text(
+      `${file} cannot be read from byte ${String(offset)} on: ${what}`,
+      'what stands before it counts; take the capture again for the rest',
+    ),
   INTERNAL: (what: string) => text(what, 'this is a fault of relatd: please report it'),
 } as const;
 
