@@ -170,19 +170,13 @@ static const char *retrieve_active(struct session *session, const char *file)
 	return hear(session, line, sizeof(line)) == 226 ? NULL : "226";
 }
 
-/*
- * What went wrong, or NULL. `bytes` and `ns` are those behind the first `skip` bytes: while the reply on the control
- * connection was on its way, the server has filled the buffers.
- */
-static const char *retrieve(struct session *session, const char *file, double skip, double *bytes,
-			    double *ns)
+/* What went wrong, or NULL. `data` is a data connection to where the server asked for it, `ns` how long that took. */
+static const char *open_passive(struct session *session, int *data, double *ns)
 {
 	struct sockaddr_in to = server;
-	char command[256], line[512], *open;
+	char line[512], *open;
 	unsigned int n[6];
-	ssize_t got;
-	double begin = 0, total = 0;
-	int data;
+	double begin;
 
 	if (ask(session, "PASV", line, sizeof(line)) != 227)
 		return "PASV";
@@ -190,9 +184,27 @@ static const char *retrieve(struct session *session, const char *file, double sk
 	if (!open || sscanf(open, "(%u,%u,%u,%u,%u,%u)", n, n + 1, n + 2, n + 3, n + 4, n + 5) != 6)
 		return "227";
 	to.sin_port = htons(n[4] << 8 | n[5]);
-	data = dial(&to);
-	if (data < 0)
-		return "data connection";
+	begin = now_ns();
+	*data = dial(&to);
+	*ns = now_ns() - begin;
+	return *data < 0 ? "data connection" : NULL;
+}
+
+/*
+ * What went wrong, or NULL. `bytes` and `ns` are those behind the first `skip` bytes: while the reply on the control
+ * connection was on its way, the server has filled the buffers.
+ */
+static const char *retrieve(struct session *session, const char *file, double skip, double *bytes,
+			    double *ns)
+{
+	char command[256], line[512];
+	double begin = 0, total = 0;
+	int data = -1;
+	const char *wrong = open_passive(session, &data, ns);
+	ssize_t got;
+
+	if (wrong)
+		return wrong;
 	snprintf(command, sizeof(command), "RETR %s", file);
 	if (ask(session, command, line, sizeof(line)) != 150) {
 		close(data);
@@ -305,6 +317,26 @@ static int round_trips(int count, bool judged)
 	return 0;
 }
 
+/* How long the handshake of a data connection takes, a line each. */
+static int starts(int count)
+{
+	struct session session;
+	const char *wrong = login(&session, "bench", "bench");
+	double ns;
+	int data;
+
+	for (int i = 0; !wrong && i < count; i++) {
+		wrong = open_passive(&session, &data, &ns);
+		if (wrong)
+			break;
+		close(data);
+		printf("%.0f\n", ns);
+	}
+	if (wrong)
+		errx(1, "failed at: %s", wrong);
+	return 0;
+}
+
 static int idle(int count)
 {
 	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
@@ -359,7 +391,7 @@ static int bulk(int count, const char *file)
 int main(int argc, char **argv)
 {
 	if (argc < 4 || inet_pton(AF_INET, argv[2], &server.sin_addr) != 1)
-		errx(2, "usage: ftpc sessions|rtt|idle|bulk ADDRESS PORT ...");
+		errx(2, "usage: ftpc sessions|rtt|starts|idle|bulk ADDRESS PORT ...");
 	server.sin_family = AF_INET;
 	server.sin_port = htons(strtoul(argv[3], NULL, 10));
 	if (!strcmp(argv[1], "sessions") &&
@@ -367,6 +399,8 @@ int main(int argc, char **argv)
 		return sessions(argv + 4, argc == 10);
 	if (!strcmp(argv[1], "rtt") && (argc == 5 || (argc == 6 && !strcmp(argv[5], "judged"))))
 		return round_trips(atoi(argv[4]), argc == 6);
+	if (!strcmp(argv[1], "starts") && argc == 5)
+		return starts(atoi(argv[4]));
 	if (!strcmp(argv[1], "idle") && argc == 5)
 		return idle(atoi(argv[4]));
 	if (!strcmp(argv[1], "bulk") && argc == 6)

@@ -14,6 +14,7 @@ export const VARIANT_TITLES: Readonly<Record<Variant, string>> = {
   netfilter: 'netfilter',
   mark: 'relatd, by mark alone',
   rules: 'relatd, printed rules',
+  existing: 'relatd, related: conntrack',
 };
 
 const [LIGHT_PORT, VSFTPD_PORT] = CONTROL_PORTS;
@@ -36,7 +37,9 @@ export class FtpLab {
     const lab = await buildLab(variant);
     let daemon: RelatdDaemon | null = null;
     try {
-      if (variant === 'mark' || variant === 'rules') daemon = await RelatdDaemon.start(lab, config);
+      const related = variant === 'existing' ? { related: 'conntrack' } : {};
+      if (variant === 'mark' || variant === 'rules' || variant === 'existing')
+        daemon = await RelatdDaemon.start(lab, { ...related, ...config });
       const light = await lab.server.spawn(nativeTool('ftpd'), [
         ...[lab.server.ipv4, String(LIGHT_PORT), String(WORKERS)],
       ]);
@@ -73,7 +76,7 @@ export class FtpLab {
 
   /** Runs the light client; its output, and on stderr what went wrong with single sessions. */
   async client(
-    mode: 'sessions' | 'rtt' | 'bulk',
+    mode: 'sessions' | 'rtt' | 'starts' | 'bulk',
     server: 'light' | 'vsftpd',
     args: readonly number[],
     more: readonly ('active' | 'judged')[] = [],

@@ -13,6 +13,7 @@ import { forwarding } from './forwarding.js';
 import { memory } from './memory.js';
 import { push } from './push.js';
 import { sessions } from './sessions.js';
+import { starts } from './starts.js';
 import { testRun } from './testRun.js';
 
 /** In the order in which they run. */
@@ -21,6 +22,7 @@ const SECTIONS: Readonly<Record<string, (scale: Scale) => Promise<Section>>> = {
   control,
   forwarding,
   announcements,
+  starts,
   sessions,
   crowd,
   bulk,

@@ -42,6 +42,14 @@ export const FIREWALLS = {
     tcp flags & (syn | ack) == syn counter name unexpected
   }
 }`,
+  /** What stands where rules were written for a kernel helper, without one. */
+  existing: `table inet bench {
+  chain forward {
+    type filter hook forward priority filter; policy drop
+    ct state established,related accept
+    tcp dport ${PORTS} ct state new accept
+  }
+}`,
   /** What `relatd rules nft\` recommends: the first packet by mark, the rest by conntrack. */
   rules: `table inet bench {
   chain forward {
