@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterEach, describe, expect, test } from 'vitest';
 import { Conntrack } from './index.js';
-import { bpfWorks, failure, Testbed } from './testbed.js';
+import { bpfWorks, failure, run, Testbed } from './testbed.js';
 
 /** struct tuple of the datapath, of IPv4 and TCP. */
 function tuple(source: number, sourcePort: number, destination: number, destinationPort: number): Uint8Array {
@@ -27,8 +27,10 @@ describe.skipIf(!bpfWorks('conntrack'))('Conntrack', () => {
   });
 
   test('makes an entry that names its master, with the translation of that', () => {
-    const { namespace, exec } = bed.namespace();
-    exec('conntrack', '-I', '-p', 'tcp', '-s', '10.9.8.1', '-d', '10.9.8.2', '--sport', '1111', '--dport', '21', ...masquerade);
+    const { name, namespace } = bed.namespace();
+    const exec = (...command: string[]) => run('nsenter', `--net=/run/netns/${name}`, ...command);
+    const ends = ['-s', '10.9.8.1', '-d', '10.9.8.2', '--sport', '1111', '--dport', '21', '--src-nat', '10.9.8.9'];
+    exec('conntrack', '-I', '-p', 'tcp', '-t', '60', '--state', 'ESTABLISHED', ...ends);
     const conntrack = new Conntrack(namespace);
     bed.defer(() => {
       conntrack.close();
@@ -40,12 +42,10 @@ describe.skipIf(!bpfWorks('conntrack'))('Conntrack', () => {
     expect(conntrack.relate(data, master)).toBe('exists');
     // Known by what its answer looks like, too: as seen behind the translation.
     expect(conntrack.relate(tuple(1, 2223, 2, 40001), tuple(9, 1111, 2, 21))).toBe('made');
-    const list = exec('conntrack', '-L', '--dport', '40000', '-p', 'tcp');
+    const list = exec('conntrack', '-L', '-p', 'tcp', '--dport', '40000');
     expect(list).toMatch(/src=10\.9\.8\.1 dst=10\.9\.8\.2 sport=2222 dport=40000 .*src=10\.9\.8\.2 dst=10\.9\.8\.9 /);
     expect(failure(() => conntrack.relate(data.subarray(1), master)).code).toBe('RELATD_ARGUMENT');
     conntrack.close();
     expect(failure(() => conntrack.relate(data, master)).code).toBe('RELATD_CLOSED');
   });
 });
-
-const masquerade = ['-t', '60', '--state', 'ESTABLISHED', '--src-nat', '10.9.8.9'];
