@@ -7,6 +7,7 @@
 #include "lib/guard.h"
 #include "lib/handshake.h"
 #include "lib/match.h"
+#include "lib/other.h"
 #include "lib/related.h"
 #include "lib/request.h"
 #include "lib/stream.h"
@@ -143,7 +144,7 @@ int relatd_main(struct __sk_buff *skb)
 		return seen_at_ingress(skb, hook) ? PASS :
 						    guard_unreadable(skb, config, packet, reason);
 	}
-	if (likely(!port_filter_passes(totals, &packet->tuple))) {
+	if (likely(packet_is_other(config, totals, packet))) {
 		mark_clear(skb, config, hook);
 		if (likely(!config->guards) || seen_at_ingress(skb, hook))
 			return PASS;
@@ -189,6 +190,7 @@ struct layout {
 	struct interface_key interface_key;
 	struct interface interface;
 	struct assignment_port assignment_port;
+	struct port_bits port_bits;
 	struct assignment assignment;
 	struct assignment_name assignment_name;
 	struct policy policy;

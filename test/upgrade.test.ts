@@ -270,7 +270,7 @@ describe('a layout that this version does not know', () => {
     const up = ['up', '-c', gateway.configPath, '--netns', gateway.namespace.path];
     const { code, stdout, stderr } = await gateway.relatd(...up);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toMatch(/^relatd: [^\n]*layout 99[^\n]*--discard-state[^\n]*\n$/);
+    expect(stderr).toMatch(/^relatd: [^\n]*layout 100[^\n]*--discard-state[^\n]*\n$/);
     expect(mainProgram(directory)).toBe(program);
     await transfer.goesOn();
 

@@ -2,6 +2,7 @@
 #ifndef RELATD_ASSIGNMENT_H
 #define RELATD_ASSIGNMENT_H
 
+#include <linux/in.h>
 #include "state.h"
 #include "tuple.h"
 
@@ -27,6 +28,31 @@ static __always_inline struct assignment_port *assignment_port_find(const struct
 	__u32 key = config->bank << 24 | tuple->protocol << 16 | bpf_ntohs(tuple->destination_port);
 
 	return bpf_map_lookup_elem(&assignment_ports, &key);
+}
+
+/* The same ports as bits, for a quick no: a packet of no assigned port begins no control connection. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * 2); /* by bank, TCP and UDP */
+	__type(key, __u32);
+	__type(value, struct port_bits);
+} assigned_ports SEC(".maps");
+
+static __always_inline bool port_has_bit(const struct port_bits *bits, __be16 port)
+{
+	__u16 number = bpf_ntohs(port);
+
+	return bits->byte[number >> 3] >> (number & 7) & 1;
+}
+
+static __always_inline bool tuple_is_assigned(const struct config *config,
+					      const struct tuple *tuple)
+{
+	__u32 key = (config->bank & 1) << 1 | (tuple->protocol == IPPROTO_UDP);
+	const struct port_bits *bits = bpf_map_lookup_elem(&assigned_ports, &key);
+
+	return !bits || port_has_bit(bits, tuple->source_port) ||
+	       port_has_bit(bits, tuple->destination_port);
 }
 
 /*

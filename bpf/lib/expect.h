@@ -3,6 +3,7 @@
 #define RELATD_EXPECT_H
 
 #include "event.h"
+#include "filter.h"
 #include "port.h"
 #include "tuple.h"
 
@@ -259,6 +260,8 @@ __noinline enum reason expect_insert(void)
 		reason = REASON_BUSY;
 		goto give_total;
 	}
+	expect_filter_add(config, &order->tuple, 0);
+	expect_filter_add(config, &order->tuple, 1);
 	order->slot = slot;
 	order->id = id;
 	return REASON_NONE;

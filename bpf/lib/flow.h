@@ -3,6 +3,7 @@
 #define RELATD_FLOW_H
 
 #include "event.h"
+#include "filter.h"
 #include "interface.h"
 #include "port.h"
 #include "tuple.h"
@@ -253,6 +254,8 @@ __noinline enum reason flow_insert(const struct tuple *key)
 	error = bpf_map_update_elem(&flows, &record->key, &scratch->flow, BPF_NOEXIST);
 	if (!error) {
 		__sync_lock_test_and_set(&record->id, scratch->flow.id);
+		flow_filter_add(config, key, 0);
+		flow_filter_add(config, key, 1);
 		return REASON_NONE;
 	}
 	port_give(totals, key->protocol, flow_listening_port(key, &scratch->flow));

@@ -9,7 +9,8 @@
  * that use it run with softirqs off, so nobody comes between.
  */
 #define BLOCK 1024 /* payload bytes that are looked at together */
-#define ACTS 8 /* announcements and withdrawals of one packet */
+/* Announcements and withdrawals of one packet: two ranges, as one message may have. */
+#define ACTS 32
 
 enum act_kind {
 	ACT_ANNOUNCE = 1,

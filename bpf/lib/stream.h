@@ -155,6 +155,16 @@ static __always_inline int control_judge(struct __sk_buff *skb, const struct pac
 	return control_hold(skb, packet, flow, &stream->side[packet->direction & 1]);
 }
 
+/* The same of one over UDP: a datagram is never held, so user space gets a copy of it. */
+static __always_inline int datagram_judge(struct __sk_buff *skb, const struct packet *packet,
+					  const struct flow *flow, struct stream *stream)
+{
+	stream->dialogue.flags |= DIALOGUE_JUDGED;
+	count(REASON_JUDGED);
+	sample_send(skb, packet, flow->id, packet->direction, REASON_HOLD_UNAVAILABLE);
+	return PASS;
+}
+
 /* Which side a packet's sender is, and where: what an announcement may name. */
 static __always_inline void scratch_begin(struct scratch *scratch, const struct packet *packet)
 {
@@ -417,6 +427,8 @@ static __always_inline int control_tables(struct __sk_buff *skb, const struct pa
 	}
 	verdict =
 		again == COMPARE_UNKNOWN ? VERDICT_JUDGE : control_walk(skb, packet, flow, stream);
+	if (verdict == VERDICT_JUDGE && packet->tuple.protocol != IPPROTO_TCP)
+		return datagram_judge(skb, packet, flow, stream);
 	if (verdict == VERDICT_JUDGE)
 		return control_judge(skb, packet, flow, stream);
 	if (verdict != VERDICT_GO_ON)

@@ -29,10 +29,13 @@ struct sweep_walk {
 	__u64 coarse;
 	__u32 start;
 	__u32 size;
+	__u32 generation; /* of the filter, that gets what is there */
+	bool fill;
 };
 
 static long sweep_expect(__u32 index, struct sweep_walk *walk)
 {
+	struct config *config = config_get();
 	__u32 slot = walk->start + index;
 	struct expect *expect;
 	__u64 id;
@@ -40,11 +43,15 @@ static long sweep_expect(__u32 index, struct sweep_walk *walk)
 	if (slot >= walk->size)
 		slot -= walk->size;
 	expect = expect_at(slot);
-	if (!expect)
+	if (!expect || !config)
 		return 1;
 	id = READ_ONCE(expect->live);
-	if (id && expect_is_due(expect, walk->boot))
+	if (!id)
+		return 0;
+	if (expect_is_due(expect, walk->boot))
 		expect_end(expect, slot, id, REASON_EXPIRED);
+	else if (walk->fill)
+		expect_filter_add(config, &expect->tuple, walk->generation);
 	return 0;
 }
 
@@ -97,6 +104,8 @@ static long sweep_flow(__u32 index, struct sweep_walk *walk)
 	if (!id)
 		return 0;
 	key = record->key;
+	if (walk->fill)
+		flow_filter_add(config, &key, walk->generation);
 	flow = bpf_map_lookup_elem(&flows, &key);
 	if (!flow || flow->id != id)
 		return 0;
@@ -111,30 +120,63 @@ static __always_inline __u32 sweep_budget(__u32 size)
 	return size / SWEEP_ROUND + 1;
 }
 
+/* Slots are handed out from the bottom: what was never used need not be looked at. */
+static __always_inline void sweep_prepare(struct sweep_walk *walk, const struct filter *filter,
+					  __u32 used, __u32 limit, __u32 cursor)
+{
+	walk->size = used < limit ? used : limit;
+	walk->start = cursor < walk->size ? cursor : 0;
+	walk->fill = filter->phase == FILTER_FILL;
+	walk->generation = filter_other(filter);
+}
+
+/* How often this tick's piece comes to the end of the table. Where nothing ever stood there is nothing to see. */
+static __always_inline __u32 sweep_rounds(const struct sweep_walk *walk)
+{
+	return walk->size ? walk->start + sweep_budget(walk->size) >= walk->size : 2;
+}
+
+static __always_inline void sweep_expects(struct sweep_walk *walk, const struct config *config,
+					  struct totals *totals, struct filter *filter)
+{
+	sweep_prepare(walk, filter, totals->expect_unused, config->max_expectations,
+		      totals->expect_cursor);
+	if (walk->size) {
+		bpf_loop(sweep_budget(walk->size), sweep_expect, walk, 0);
+		totals->expect_cursor = (walk->start + sweep_budget(walk->size)) % walk->size;
+	}
+	filter_tick(FILTER_EXPECTS, filter, expect_filter_words(config->max_expectations),
+		    sweep_rounds(walk));
+}
+
+static __always_inline void sweep_flows(struct sweep_walk *walk, const struct config *config,
+					struct totals *totals, struct filter *filter)
+{
+	sweep_prepare(walk, filter, totals->flow_unused, config->max_flows, totals->flow_cursor);
+	if (walk->size) {
+		bpf_loop(sweep_budget(walk->size), sweep_flow, walk, 0);
+		totals->flow_cursor = (walk->start + sweep_budget(walk->size)) % walk->size;
+	}
+	filter_tick(FILTER_FLOWS, filter, flow_filter_words(config->max_flows), sweep_rounds(walk));
+}
+
 static __always_inline int sweep(void)
 {
+	struct filter *of_expects = filter_get(FILTER_EXPECTS);
+	struct filter *of_flows = filter_get(FILTER_FLOWS);
 	struct config *config = config_get();
 	struct totals *totals = totals_get();
 	struct sweep_walk walk = { .boot = clock_boot(), .coarse = clock_coarse() };
 
-	if (!config || !totals)
+	if (!config || !totals || !of_flows || !of_expects)
+		return 0;
+	/* Two at once, as while one version takes over from another, would take one round for two. */
+	if (__sync_lock_test_and_set(&of_flows->busy, 1))
 		return 0;
 	totals->ticks++;
-	/* Slots are handed out from the bottom: what was never used need not be looked at. */
-	walk.size = totals->expect_unused < config->max_expectations ? totals->expect_unused :
-								       config->max_expectations;
-	if (walk.size) {
-		walk.start = totals->expect_cursor < walk.size ? totals->expect_cursor : 0;
-		bpf_loop(sweep_budget(walk.size), sweep_expect, &walk, 0);
-		totals->expect_cursor = (walk.start + sweep_budget(walk.size)) % walk.size;
-	}
-	walk.size =
-		totals->flow_unused < config->max_flows ? totals->flow_unused : config->max_flows;
-	if (walk.size) {
-		walk.start = totals->flow_cursor < walk.size ? totals->flow_cursor : 0;
-		bpf_loop(sweep_budget(walk.size), sweep_flow, &walk, 0);
-		totals->flow_cursor = (walk.start + sweep_budget(walk.size)) % walk.size;
-	}
+	sweep_expects(&walk, config, totals, of_expects);
+	sweep_flows(&walk, config, totals, of_flows);
+	__sync_lock_test_and_set(&of_flows->busy, 0);
 	return 0;
 }
 

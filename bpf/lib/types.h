@@ -13,7 +13,7 @@
 
 /* Numbers that user space needs as well. */
 enum limit {
-	LIMIT_LAYOUT_VERSION = 2,
+	LIMIT_LAYOUT_VERSION = 3,
 	LIMIT_MASTER_EXPECTATIONS = 32, /* hard bound of limits.per-master */
 	LIMIT_ASSIGNMENTS = 512, /* per bank */
 	LIMIT_ASSIGNMENTS_PER_PORT = 64,
@@ -35,6 +35,8 @@ enum limit {
 	LIMIT_ANNOUNCEMENTS = 2, /* of one message */
 	LIMIT_RANGE = 16, /* ports of one announcement */
 	LIMIT_MESSAGE = 512, /* bytes of a message that announces */
+	LIMIT_FILTER_HOSTS =
+		1024, /* words of a filter of expectations about their destinations alone */
 	LIMIT_PARKED = 1024, /* bytes kept behind a gap, per direction */
 	LIMIT_MATCHES = 512, /* programs for `iptables -m bpf`, one for each name that an assignment ever had */
 	LIMIT_STAYS = 255, /* of a phase: does not belong there; of a section: no change */
@@ -279,6 +281,11 @@ struct assignment_name {
 struct assignment_port {
 	__u32 first;
 	__u32 count;
+};
+
+/* A bit for each port, the lowest of a byte first. */
+struct port_bits {
+	__u8 byte[8192];
 };
 
 /* One pair of prefixes of one assignment, most specific first among those of a port. */

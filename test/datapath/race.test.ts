@@ -108,6 +108,39 @@ describe('two SYNs at once', () => {
   });
 });
 
+describe('with more ports in use than the filter of ports is for', () => {
+  it('every announced connection is found while generations of the filters change places', async () => {
+    rig.crowdPorts();
+    const context = new Uint8Array(192);
+    const lists: [Run[], Run[]] = [[], []];
+    for (const [at, list] of lists.entries()) {
+      const again: Run[] = [];
+      for (let i = 0; i < 100; i++) {
+        const client = { address: `10.0.1.${String(2 + at)}`, port: 1000 + i };
+        const session = Session.open(rig, { client });
+        const server = { address: '10.0.2.2', port: 50000 + 1000 * at + i };
+        list.push({ program: 'relatd_request', data: session.expectBytes({}, undefined, server), ctx: context });
+        const data = session.data({ server });
+        list.push(step(data, 'client', { flags: 'S', ack: 0 }));
+        data.next.client++;
+        list.push(step(data, 'server', { flags: 'SA' }));
+        data.next.server++;
+        again.push(step(data, 'client'), step(data, 'server'));
+      }
+      for (let round = 0; round < 20; round++) list.push(...again);
+    }
+    const sweep = { program: 'relatd_sweep', data: new Uint8Array(16), ctx: context };
+    const sweeps = Array.from({ length: 5000 }, () => sweep);
+    const [one = [], other = []] = await together([...lists, sweeps]);
+    const missed = [one, other].map(
+      (marks, at) =>
+        marks.filter((mark, run) => lists[at]?.[run]?.program === 'relatd_main' && mark !== related).length,
+    );
+    expect(missed).toEqual([0, 0]);
+    expect(rig.totals()).toMatchObject({ flows: 400, expectations: 0 });
+  });
+});
+
 describe('packets, requests and sweeps at once', () => {
   it('leave nothing behind', async () => {
     const packets: Run[] = [];

@@ -26,6 +26,7 @@ import {
   EventType,
   Limit,
   POLICY_SIZE,
+  PORT_BITS_SIZE,
   REQUEST_SIZE,
   STREAM_SIZE,
   Reason,
@@ -361,6 +362,7 @@ export class Rig {
       encode(ASSIGNMENT_PORT_SIZE, writeAssignmentPort, { first, count: specs.length }),
     );
     this.#assigned.set(key, specs.length);
+    this.#writePortBits();
     this.request({ op: RequestOp.portTake, tuple: { ...zeroTuple(), protocol, destinationPort: port } });
   }
 
@@ -372,6 +374,27 @@ export class Rig {
       this.request({ op: RequestOp.portGive, tuple: end });
     }
     this.#assigned.clear();
+    this.#writePortBits();
+  }
+
+  #writePortBits(): void {
+    for (const udp of [0, 1]) {
+      const bits = new Uint8Array(PORT_BITS_SIZE);
+      for (const key of this.#assigned.keys())
+        if (key >>> 16 === (udp === 1 ? 17 : 6))
+          bits[(key & 0xffff) >> 3] = (bits[(key & 0xffff) >> 3] ?? 0) | (1 << (key & 7));
+      this.map('assigned_ports').update(number32(udp), bits);
+    }
+  }
+
+  /** Takes so many ports into use that the filter of ports lets everything through. */
+  crowdPorts(): void {
+    const ports = Array.from({ length: 16_385 }, (_, at) => ({
+      op: RequestOp.portTake,
+      tuple: { ...zeroTuple(), protocol: 6, destinationPort: 1 + at },
+    }));
+    for (let at = 0; at < ports.length; at += Limit.requestBatch)
+      this.requests(ports.slice(at, at + Limit.requestBatch));
   }
 
   /** Puts a machine, or that of one of our helpers, into a place in the tables, by default the first; what policies call it. */

@@ -690,6 +690,22 @@ describe('TFTP', () => {
     expect(rig().counters()).toEqual({ decided: 2 });
   });
 
+  it('what its tables leave to user space is not held: a copy goes there', () => {
+    rig().configure({ holdIfindex: rig().wires.ifindex.hold });
+    // No definition may say so of datagrams; this one is for TCP.
+    rig().load('ftp');
+    expect(datagram(client4, server, 'NOOP\r\n').verdict).toBe('pass');
+    expect(judged()).toBe(true);
+    expect(rig().counters()).toEqual({ judged: 1 });
+    expect(
+      rig()
+        .samples()
+        .map(({ reason, length }) => [reason, length]),
+    ).toEqual([[Reason.holdUnavailable, 6]]);
+    expect(datagram(client4, server, 'NOOP\r\n').verdict).toBe('pass');
+    expect(rig().samples()).toEqual([]);
+  });
+
   it('refuses a client whose own port policy does not admit', () => {
     datagram(at('10.0.1.2', 22), server, '\0\x01file\0octet\0');
     expect(rig().eventNames()).toEqual(['controlNew', 'expectationRefused portRange']);
@@ -762,15 +778,22 @@ describe('IRC', () => {
     expect(rig().eventNames().slice(8)).toEqual(['expectationExpired evicted', 'expectationNew']);
   });
 
-  it('more than eight offers in one packet go to user space', () => {
+  it('more than 32 offers in one packet go to user space', () => {
+    rig().allow({ limit: 12 });
     const session = chat();
     const offers = (from: number, count: number): string =>
       Array.from({ length: count }, (_, at) => offer(from + at)).join('');
-    pass(session, 'client', offers(50000, 8));
-    expect(expected()).toHaveLength(8);
-    pass(session, 'client', offers(51000, 9));
+    pass(session, 'client', offers(50000, 12));
+    expect(expected()).toHaveLength(12);
+    pass(session, 'client', offers(51000, 32));
+    expect([judged(), expected().length]).toEqual([false, 12]);
+    pass(session, 'client', offers(52000, 33));
     expect(judged()).toBe(true);
-    expect(expected()).toHaveLength(8);
+    expect(
+      rig()
+        .expectations()
+        .filter(({ tuple: { destinationPort } }) => destinationPort >= 52000),
+    ).toEqual([]);
   });
 });
 

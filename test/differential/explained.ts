@@ -49,7 +49,7 @@ export const EXPLANATIONS: readonly Explanation[] = [
 
 /** Where the datapath does something else than the interpreter's facts say, by its own bounds; the model knows them. */
 export const PECULIARITIES: Readonly<Record<Peculiarity, string>> = {
-  'too much at once': 'One packet has room for eight announcements and withdrawals; one with more goes to user space.',
+  'too much at once': 'One packet has room for 32 announcements and withdrawals; one with more goes to user space.',
   'given up at once':
     'What a packet announces before it ends trust is not expected: nobody waits for a reply and encrypts in one go.',
   'repeated otherwise':

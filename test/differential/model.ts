@@ -9,7 +9,7 @@ import { endsOf, isDatagram, type Dialogue, type Packet, type Setup, type Side }
 import { Follower, type Arrival } from './follower.js';
 
 /** Announcements and withdrawals of one packet that the datapath has room for. */
-const ACTS = 8;
+const ACTS = 32;
 const ANYONE = new Uint8Array(16);
 
 export type Verdict = 'pass' | 'drop';

@@ -3,6 +3,7 @@ import {
   ASSIGNMENT_PORT_SIZE,
   ASSIGNMENT_SIZE,
   Limit,
+  PORT_BITS_SIZE,
   type RequestOp,
   writeAssignment,
   writeAssignmentPort,
@@ -68,6 +69,22 @@ export function writeBank(tables: Tables, bank: number, ports: readonly PortAssi
     writeAssignmentPort(viewOf(bytes), 0, { first, count: entries.length });
     portMap.update(numberKey(portKey(bank, protocol, port)), bytes);
     first += entries.length;
+  }
+}
+
+const UDP = 17;
+
+/** Says by a bit per port which ones have assignments in a bank. Bits that stay the same may be written while they are read. */
+export function writePortBits(
+  tables: Tables,
+  bank: number,
+  ports: readonly { readonly protocol: number; readonly port: number }[],
+): void {
+  for (const udp of [0, 1]) {
+    const bits = new Uint8Array(PORT_BITS_SIZE);
+    for (const { protocol, port } of ports)
+      if ((protocol === UDP ? 1 : 0) === udp) bits[port >> 3] = (bits[port >> 3] ?? 0) | (1 << (port & 7));
+    tables.map('assigned_ports').update(numberKey(2 * bank + udp), bits);
   }
 }
 

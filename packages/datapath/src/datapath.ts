@@ -20,7 +20,14 @@ import {
   type Namespace,
   type Related,
 } from '@relatd/native';
-import { assertFits, assignedPorts, portRequests, writeBank, type PortAssignments } from './assignmentBanks.js';
+import {
+  assertFits,
+  assignedPorts,
+  portRequests,
+  writeBank,
+  writePortBits,
+  type PortAssignments,
+} from './assignmentBanks.js';
 import { SIDES, attachedSides, hasOurs } from './chain.js';
 import {
   ASSIGNMENT_NAME_SIZE,
@@ -94,6 +101,8 @@ export interface AttachSettings {
 /** Who gets events and samples, in the order in which they happened. */
 export type RecordSink = (record: RingRecord) => void;
 
+/** Words of both generations of a filter: see flow_filter_words and expect_filter_words in bpf/lib/filter.h. */
+const filterWords = (entries: number, hosts: number): number => 2 * (hosts + Math.floor(entries / 4) + 1);
 /** The largest power of two that is not larger. */
 const floorPower = (value: number): number => 2 ** Math.floor(Math.log2(Math.max(1, value)));
 
@@ -134,6 +143,7 @@ export class Datapath {
     this.#config = this.#initialConfig();
     this.#writeConfig();
     migrateCounters(counters, this.tables);
+    writePortBits(this.tables, this.#config.bank, assignedPorts(this.tables, this.#config.bank));
     migrateStreams(directory, this.tables, this.#requests);
     this.tables.map('programs').setProgram(numberKey(0), this.#object.program('relatd_main'));
     this.#sweepArm();
@@ -284,6 +294,7 @@ export class Datapath {
     const bank = 1 - this.#config.bank;
     const before = assignedPorts(this.tables, this.#config.bank);
     writeBank(this.tables, bank, ports);
+    writePortBits(this.tables, bank, ports);
     this.request(portRequests(RequestOp.portTake, ports));
     this.#change({ bank });
     this.request(portRequests(RequestOp.portGive, before));
@@ -479,11 +490,13 @@ function maxEntries(sizes: Sizes): Record<string, number> {
     flows: sizes.flows,
     flow_slots: sizes.flows,
     flow_free: sizes.flows,
+    flow_filter: filterWords(sizes.flows, 0),
     stream_slots: sizes.controls + 1,
     stream_free: sizes.controls,
     expects: sizes.expectations,
     expect_index: sizes.expectations,
     expect_free: sizes.expectations,
+    expect_filter: filterWords(sizes.expectations, Limit.filterHosts),
     embryos: floorPower(sizes.embryonic / Limit.embryoWays),
   };
 }

@@ -21,7 +21,7 @@ import { reverseTuple } from './tuple.js';
  * Layouts whose pinned tables this version takes over. Structs of tables that are shared grow only into bytes that were zero, so
  * programs of both versions work on them side by side; what had to change otherwise has a new name, and is filled here.
  */
-const TAKEN_OVER: ReadonlySet<number> = new Set([1, Limit.layoutVersion]);
+const TAKEN_OVER: ReadonlySet<number> = new Set([1, 2, Limit.layoutVersion]);
 
 /** Whether pinned tables of this layout can be taken over. */
 export const canTakeOver = (layout: number): boolean => TAKEN_OVER.has(layout);
@@ -29,23 +29,27 @@ export const canTakeOver = (layout: number): boolean => TAKEN_OVER.has(layout);
 /** Layout 1 kept what control connections need in a hash of this name; since then it is an array, for speed. */
 const STREAMS_OF_LAYOUT_1 = 'streams';
 
-/** Where its programs keep what they need while they look at one packet: of another size now, and worth nothing to others. */
-const SCRATCHES_OF_LAYOUT_1 = ['flow_scratches', 'packets'];
+/** Where programs keep what they need while they look at one packet: worth nothing to others, whose size may be another. */
+const SCRATCHES = ['flow_scratches', 'packets', 'scratches', 'parked_scratch', 'order_scratch', 'request_scratch'];
 
 /** Whether there is something of layout 1 that was not taken over yet. */
 const isLayout1 = (directory: string): boolean => existsSync(`${directory}/maps/${STREAMS_OF_LAYOUT_1}`);
 
+function unpin(directory: string, names: readonly string[]): void {
+  for (const name of names) if (existsSync(`${directory}/maps/${name}`)) unlinkSync(`${directory}/maps/${name}`);
+}
+
 /**
- * Before this version is loaded: takes away the pins of what it has in another size, which the programs of the version
+ * Before this version is loaded: takes away the pins of what it may have in another size, which the programs of the version
  * before keep for as long as they run. Returns its counters, to be handed to {@link migrateCounters}; null: nothing to migrate.
  */
 export function beginMigration(directory: string): MapEntries | null {
+  unpin(directory, SCRATCHES);
   if (!isLayout1(directory)) return null;
   const pin = `${directory}/maps/counters`;
   const counters = existsSync(pin) ? BpfMap.openPinned(pin) : null;
   try {
-    for (const name of [...SCRATCHES_OF_LAYOUT_1, 'counters'])
-      if (existsSync(`${directory}/maps/${name}`)) unlinkSync(`${directory}/maps/${name}`);
+    unpin(directory, ['counters']);
     return counters?.entriesSync() ?? null;
   } finally {
     counters?.close();
@@ -106,6 +110,5 @@ function mastersOf(tables: Tables): Map<bigint, TupleRecord> {
 
 /** Nothing reads the old table any more. */
 export function finishMigration(directory: string): void {
-  const old = `${directory}/maps/${STREAMS_OF_LAYOUT_1}`;
-  if (existsSync(old)) unlinkSync(old);
+  unpin(directory, [STREAMS_OF_LAYOUT_1]);
 }

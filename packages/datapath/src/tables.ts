@@ -65,9 +65,9 @@ export interface TableFill {
 
 /** Maps that hold entries of a kind: the first is the one whose size is shown. */
 const TABLES = {
-  flows: ['flows', 'flow_slots', 'flow_free'],
+  flows: ['flows', 'flow_slots', 'flow_free', 'flow_filter'],
   controls: ['stream_slots', 'stream_free'],
-  expectations: ['expects', 'expect_index', 'expect_free'],
+  expectations: ['expects', 'expect_index', 'expect_free', 'expect_filter'],
   embryonic: ['embryos'],
 } as const;
 

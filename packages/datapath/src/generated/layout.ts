@@ -234,7 +234,7 @@ export const RequestOp = {
 
 /** enum limit of bpf/lib/types.h. */
 export const Limit = {
-  layoutVersion: 2,
+  layoutVersion: 3,
   masterExpectations: 32,
   assignments: 512,
   assignmentsPerPort: 64,
@@ -256,6 +256,7 @@ export const Limit = {
   announcements: 2,
   range: 16,
   message: 512,
+  filterHosts: 1024,
   parked: 1024,
   matches: 512,
   stays: 255,
@@ -1101,6 +1102,25 @@ export const writeAssignmentPort = (view: DataView, at: number, value: Assignmen
 export const zeroAssignmentPort = (): AssignmentPortRecord => ({
   first: 0,
   count: 0,
+});
+
+/** struct port_bits of bpf/lib/types.h, 8192 bytes. */
+export interface PortBitsRecord {
+  byte: Uint8Array;
+}
+export const PORT_BITS_SIZE = 8192;
+/** Offsets of its members. */
+export const PORT_BITS_AT = {
+  byte: 0,
+} as const;
+export const readPortBits = (view: DataView, at: number): PortBitsRecord => ({
+  byte: readBytes(view, at + 0, 8192),
+});
+export const writePortBits = (view: DataView, at: number, value: PortBitsRecord): void => {
+  writeBytes(view, at + 0, value.byte, 8192);
+};
+export const zeroPortBits = (): PortBitsRecord => ({
+  byte: new Uint8Array(8192),
 });
 
 /** struct assignment of bpf/lib/types.h, 80 bytes. */
