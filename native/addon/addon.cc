@@ -11,6 +11,7 @@
 #include "event_ring.h"
 #include "hold_device.h"
 #include "namespace.h"
+#include "notify.h"
 #include "system.h"
 #include "tcx.h"
 #include "wrap.h"
@@ -42,6 +43,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<HoldDevice>(env, exports, addon);
   Export<DirectoryLock>(env, exports, addon);
   DefineAttach(env, exports, addon);
+  DefineNotify(env, exports, addon);
   DefineSystem(env, exports, addon);
   return exports;
 }

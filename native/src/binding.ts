@@ -55,6 +55,7 @@ export interface Binding {
   mountBpffs(path: string): boolean;
   removePins(path: string): number;
   checkSystem(): unknown;
+  notify(address: string, message: string): void;
   monotonicNs(): bigint;
   boottimeNs(): bigint;
 }

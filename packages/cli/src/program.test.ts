@@ -52,6 +52,7 @@ describe('help', () => {
         'status',
         'rules',
         'helper',
+        'completion',
         'demo',
       ].toSorted(),
     );
