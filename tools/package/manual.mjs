@@ -76,7 +76,8 @@ function command(spec) {
     `.SS "relatd ${literal(spec.name)}"\n${prose(sentence)}\n`,
     ...spec.arguments.map(({ name, summary, choices }) => entry(italic(name), prose(summary) + oneOf(choices))),
     ...spec.options.map((option) => entry(flags(option), prose(option.summary) + fallback(option))),
-    ...spec.examples.map(({ command: line, summary }) => `${example(line)}${prose(`(${summary})`)}\n`),
+    '.PP\nExamples:\n',
+    ...spec.examples.map(({ command: line, summary: what }) => entry(bold(line), prose(what))),
   ].join('');
 }
 

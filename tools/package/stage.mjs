@@ -10,7 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { fail, root, run, tail } from '../setup/run.mjs';
 import { changelog, control, copyright } from './control.mjs';
@@ -18,7 +18,7 @@ import { configurationPage, commandPage } from './manual.mjs';
 import { runtimeModules } from './modules.mjs';
 
 const home = 'usr/lib/relatd';
-const entry = `${home}/node_modules/@relatd/cli/bin/relatd.js`;
+const script = `${home}/node_modules/@relatd/cli/bin/relatd.js`;
 const documents = 'usr/share/doc/relatd';
 
 /** Lays out the package's files, as they will stand on the machine, below `tree`. @param {string} tree @param {number} seconds */
@@ -27,9 +27,9 @@ export async function stage(tree, seconds) {
   for (const { folder, place, files } of modules)
     for (const file of files) copy(tree, join(folder, file), join(home, place, file));
   stageAddon(tree);
-  write(tree, entry, readFileSync(join(tree, entry), 'utf8').replace(/^#!.*/, '#!/usr/bin/node'), 0o755);
+  write(tree, script, readFileSync(join(tree, script), 'utf8').replace(/^#!.*/, '#!/usr/bin/node'), 0o755);
   mkdirSync(join(tree, 'usr/bin'), { recursive: true });
-  symlinkSync(`../${entry.slice('usr/'.length)}`, join(tree, 'usr/bin/relatd'));
+  symlinkSync(`../${script.slice('usr/'.length)}`, join(tree, 'usr/bin/relatd'));
 
   const ours = join(root, 'packaging');
   for (const unit of ['relatd.service', 'relatd-match.service'])
@@ -39,8 +39,10 @@ export async function stage(tree, seconds) {
   copy(tree, join(ours, 'lintian-overrides'), 'usr/share/lintian/overrides/relatd');
 
   copy(tree, join(ours, 'gateway.yaml'), `${documents}/examples/relatd.yaml`);
-  for (const file of readdirSync(join(root, 'examples')))
-    copy(tree, join(root, 'examples', file), `${documents}/examples/${file}`);
+  for (const entry of readdirSync(join(root, 'examples'), { recursive: true, withFileTypes: true })) {
+    const file = join(entry.parentPath, entry.name);
+    if (entry.isFile()) copy(tree, file, join(documents, relative(root, file)));
+  }
   for (const file of ['README.md', 'docs/deploying.md', 'docs/helpers.md'])
     writeCompressed(tree, `${documents}/${file}`, readFileSync(join(root, file)));
   writeCompressed(tree, `${documents}/changelog`, changelog(seconds));
@@ -52,8 +54,8 @@ export async function stage(tree, seconds) {
 
   write(tree, 'DEBIAN/control', control(tree, `${home}/relatd_native.node`));
   write(tree, 'DEBIAN/conffiles', '/etc/relatd/relatd.yaml\n');
-  for (const script of ['postinst', 'prerm', 'postrm'])
-    write(tree, `DEBIAN/${script}`, readFileSync(join(ours, script)), 0o755);
+  for (const name of ['postinst', 'prerm', 'postrm'])
+    write(tree, `DEBIAN/${name}`, readFileSync(join(ours, name)), 0o755);
 }
 
 /** The addon's place is where native/src/binding.ts looks for it. @param {string} tree */

@@ -41,12 +41,4 @@ export {
   type StreamRecord,
   type TupleRecord,
 } from './generated/layout.js';
-export {
-  Namespace,
-  boottimeNs,
-  checkSystem,
-  isNativeError,
-  monotonicNs,
-  notify,
-  type Interface,
-} from '@relatd/native';
+export { Namespace, boottimeNs, checkSystem, isNativeError, monotonicNs, notify, type Interface } from '@relatd/native';
