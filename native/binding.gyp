@@ -27,6 +27,7 @@
         'addon/namespace.cc',
         'addon/netlink.cc',
         'addon/netns.cc',
+        'addon/notify.cc',
         'addon/object_pins.cc',
         'addon/ring_reader.cc',
         'addon/system.cc',

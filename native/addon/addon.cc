@@ -14,6 +14,7 @@
 #include "hold_device.h"
 #include "match.h"
 #include "namespace.h"
+#include "notify.h"
 #include "system.h"
 #include "tcx.h"
 #include "wrap.h"
@@ -48,6 +49,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   DefineAttach(env, exports, addon);
   DefineCgroup(env, exports, addon);
   DefineMatch(env, exports, addon);
+  DefineNotify(env, exports, addon);
   DefineSystem(env, exports, addon);
   return exports;
 }

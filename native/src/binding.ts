@@ -59,6 +59,7 @@ export interface Binding {
   mountBpffs(path: string): boolean;
   removePins(path: string): number;
   checkSystem(): unknown;
+  notify(address: string, message: string): void;
   monotonicNs(): bigint;
   boottimeNs(): bigint;
 }

@@ -26,6 +26,7 @@ export {
 } from './attach.js';
 export { EventRing, recordHeader, records, type RingOptions } from './ring.js';
 export { HoldDevice, type HoldCounters, type HoldOptions } from './hold.js';
+export { notify } from './notify.js';
 export {
   boottimeNs,
   checkSystem,

@@ -5,7 +5,18 @@ import { fail, run, say, tail } from './run.mjs';
 
 /** What building, testing and the demo take from Debian. */
 const usual = {
-  'to build': ['clang', 'g++', 'libbpf-dev', 'libelf-dev', 'llvm', 'make', 'pkg-config', 'python3', 'zlib1g-dev'],
+  'to build': [
+    'clang',
+    'dpkg-dev',
+    'g++',
+    'libbpf-dev',
+    'libelf-dev',
+    'llvm',
+    'make',
+    'pkg-config',
+    'python3',
+    'zlib1g-dev',
+  ],
   'to check': ['clang-format', 'clang-tidy', 'git'],
   'to test': [
     'atftp',
@@ -13,17 +24,21 @@ const usual = {
     'bsdutils',
     'conntrack',
     'curl',
+    'debootstrap',
     'ethtool',
+    'fish',
     'gstreamer1.0-tools',
     'inetutils-ftp',
     'iproute2',
     'iptables',
     'irssi',
     'lftp',
+    'mandoc',
     'netbase',
     'nftables',
     'openssl',
     'procps',
+    'systemd-container',
     'tcpdump',
     'tftp-hpa',
     'tmux',
@@ -32,6 +47,7 @@ const usual = {
     'weechat-headless',
     'weechat-plugins',
     'wireshark-common',
+    'zsh',
   ],
   // The servers themselves conflict with each other: servers.mjs unpacks them side by side.
   'for the servers': [

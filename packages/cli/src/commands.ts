@@ -33,7 +33,10 @@ export interface Invocation {
 /** Does a command's work and returns the exit code: 0 done, 1 failed, 2 wrong usage or configuration. */
 export type Run = (context: Context, invocation: Invocation) => Promise<number>;
 
-/** One command. Parser, help and (later) completion and manual page come from this. */
+/**
+ * One command. Parser, help, completion and manual page come from this. What an option's value or an argument is called
+ * says how it is completed: `file` and `path` as files, `helper` as a helper, `name|path` as a network namespace.
+ */
 export interface CommandSpec {
   readonly name: string;
   readonly summary: string;
@@ -241,6 +244,17 @@ export const commands: readonly CommandSpec[] = [
       },
     ],
     load: () => import('./commands/helper.js'),
+  },
+  {
+    name: 'completion',
+    summary: 'print the completion of command lines for a shell',
+    arguments: [{ name: 'shell', summary: 'who will read it', required: true, choices: ['bash', 'zsh', 'fish'] }],
+    options: [],
+    examples: [
+      { command: 'relatd completion bash', summary: 'for source <(...); the Debian package brings it along' },
+      { command: 'relatd completion fish', summary: 'for ~/.config/fish/completions/relatd.fish' },
+    ],
+    load: () => import('./commands/completion.js'),
   },
   {
     name: 'demo',

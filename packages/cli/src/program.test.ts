@@ -15,7 +15,7 @@ async function relatd(...line: string[]) {
 function promised(file: string): string[] | null {
   const url = new URL(`../../../${file}`, import.meta.url);
   if (!existsSync(url)) return null;
-  return [...readFileSync(url, 'utf8').matchAll(/`relatd ([a-z]+)/g)].map(([, name]) => name ?? '');
+  return [...readFileSync(url, 'utf8').matchAll(/`relatd ([a-z-]+)/g)].map(([, name]) => name ?? '');
 }
 
 describe('help', () => {
@@ -55,6 +55,7 @@ describe('help', () => {
         'status',
         'rules',
         'helper',
+        'completion',
         'demo',
       ].toSorted(),
     );

@@ -48,6 +48,7 @@ export {
   checkSystem,
   isNativeError,
   monotonicNs,
+  notify,
   type Interface,
   type Related,
 } from '@relatd/native';

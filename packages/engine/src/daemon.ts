@@ -462,7 +462,7 @@ export class Daemon implements EngineView {
     const names = this.#interfaces.watched.map(({ name }) => name);
     const where = names.length === 0 ? 'no interface yet' : names.join(', ');
     const assignments = this.#config.assignments.map(({ name, port }) => `${name} on port ${String(port)}`);
-    return `watching ${where} for ${assignments.join(', ')}`;
+    return `watching ${where} for ${assignments.length === 0 ? 'nothing: no assignment yet' : assignments.join(', ')}`;
   }
 
   get config(): Config {

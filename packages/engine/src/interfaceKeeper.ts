@@ -140,7 +140,9 @@ export class InterfaceKeeper {
       if (!chain.egress.some(({ ours }) => ours)) problems.push('the programs are not attached at egress');
       const first = chain.ingress[0];
       if (this.#config?.order.ingress === 'first' && first !== undefined && !first.ours)
-        problems.push(`${first.name} runs before relatd at ingress: what it redirects is not seen`);
+        problems.push(
+          `${first.name === '' ? `program ${String(first.id)}` : first.name} runs before relatd at ingress: what it redirects is not seen`,
+        );
       const mode = attachedMode(this.#namespace, ifindex);
       return { name, ifindex, watched: true, mode, zone, neighbours: chain, problems };
     });

@@ -11,6 +11,7 @@ import { print, type Context } from '../context.js';
 import { EXIT_DONE } from '../failure.js';
 import { valueOf } from '../list.js';
 import { newLogger } from '../log.js';
+import { ServiceManager } from '../serviceManager.js';
 
 /** `relatd up`: the daemon, in the foreground, until SIGINT or SIGTERM; SIGHUP reloads. */
 export const run: Run = async (context, { options }) => {
@@ -21,7 +22,10 @@ export const run: Run = async (context, { options }) => {
   const logger = newLogger(options['verbose'] === true);
   const socketPath = valueOf(options['socket']) ?? socketFromEnvironment(context) ?? listen.socket;
 
-  const listeners = new Listeners(logger);
+  const manager = new ServiceManager(context.env, (message) => {
+    logger.warn(message);
+  });
+  const listeners = new Listeners(logger, manager);
   const hangUp = () => {
     void listeners.reload().catch((error: unknown) => {
       logger.error({ problems: problemsOf(error) }, `reload refused, nothing has changed: ${messageOf(error)}`);
@@ -42,14 +46,17 @@ export const run: Run = async (context, { options }) => {
     });
     try {
       listeners.serve(daemon);
+      manager.ready(daemon.ready);
       await print(context.stdout, `relatd ready ${daemon.ready}`.trimEnd());
       await aborted(stop);
+      manager.stopping();
       logger.info({ signal: stop.reason as unknown }, 'stopping');
     } finally {
       await daemon.stop();
     }
   } finally {
     process.off('SIGHUP', hangUp);
+    manager.close();
     await listeners.close();
   }
   return EXIT_DONE;
@@ -58,13 +65,15 @@ export const run: Run = async (context, { options }) => {
 /** The socket and the metrics port of one daemon. */
 class Listeners {
   readonly #logger: Logger;
+  readonly #manager: ServiceManager;
   #api: ApiServer | null = null;
   #metrics: MetricsServer | null = null;
   #daemon: Daemon | null = null;
   #reloaded: Promise<unknown> = Promise.resolve();
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, manager: ServiceManager) {
     this.#logger = logger;
+    this.#manager = manager;
   }
 
   async open(socketPath: string, metrics: Config['listen']['metrics']): Promise<void> {
@@ -89,7 +98,11 @@ class Listeners {
     const daemon = this.#daemon;
     // The file is read at the end of the start-up anyway.
     if (daemon === null) return { changed: false, messages: ['the daemon is still starting'] };
-    const result = await daemon.reload();
+    this.#manager.reloading();
+    const result = await daemon.reload().finally(() => {
+      // Refused or not: it serves.
+      this.#manager.ready(daemon.ready);
+    });
     this.#logger.info({ changed: result.changed, messages: result.messages }, 'configuration reloaded');
     return result;
   }
