@@ -361,7 +361,7 @@ control_compare(struct __sk_buff *skb, const struct packet *packet, const struct
 	return hash == side->watch_hash ? COMPARE_SAME : COMPARE_OTHER;
 }
 
-/* Other bytes in the place of the last announcement: nobody can know which of both is read. */
+/* Other bytes in the place of the last announcement, or of what was kept behind a gap: nobody can know which of both is read. */
 static __always_inline void control_rewritten(const struct packet *packet, struct flow *flow,
 					      struct stream *stream)
 {
@@ -420,6 +420,9 @@ static __always_inline int control_tables(struct __sk_buff *skb, const struct pa
 		/* A sender may put new bytes behind those that it sends again. */
 		if (seq_before(packet->seq, own->next))
 			again = control_compare(skb, packet, side);
+		if (again == COMPARE_SAME && side->flags & STREAM_PARKED &&
+		    parked_differs(skb, packet, flow->id))
+			again = COMPARE_OTHER;
 	}
 	if (again == COMPARE_OTHER) {
 		control_rewritten(packet, flow, stream);

@@ -437,6 +437,20 @@ describe('a segment', () => {
     expect(judged()).toBe(false);
   });
 
+  it.each([
+    ['the first of them', 4, 'PORT 10,0,1,9,195'],
+    ['the last of them', 12, 'PORT 10,0,1,2,195,81\r\n'],
+    ['one in the middle', 4, 'PORT 11,0,1,2,195,80\r\n'],
+  ])('that has other bytes than were kept in their place ends trust: %s', (_, at, forged) => {
+    const session = open();
+    late(session, 'client', at, line.slice(at));
+    expect(late(session, 'client', 0, forged).verdict).toBe('pass');
+    expect(rig().flow().trust).toBe(Reason.rewritten);
+    expect(expected()).toEqual([]);
+    expect(side('client').next).toBe(session.next.client + line.length);
+    expect(rig().map('parked').entriesSync().count).toBe(0);
+  });
+
   it('that is kept may lie within the one that closes the gap', () => {
     const session = open();
     late(session, 'client', 4, line.slice(4, 6));

@@ -40,6 +40,14 @@ export class Follower {
     return { kind: 'new', bytes: joined(fresh, parked.bytes.subarray(end - parked.at)) };
   }
 
+  /** Whether a segment that closes the gap has other bytes than were kept in their place. */
+  contradicts(at: number, bytes: Uint8Array): boolean {
+    const parked = this.#parked;
+    if (parked === null || parked.at < at) return false;
+    const same = bytes.subarray(parked.at - at, parked.at - at + parked.bytes.length);
+    return same.some((byte, index) => byte !== parked.bytes[index]);
+  }
+
   /** A segment goes on. */
   advance(end: number): void {
     if (end <= this.next) return;

@@ -150,6 +150,10 @@ export class Model {
         return this.#goOn(packet);
       }
     }
+    if (at <= side.next && side.contradicts(at, bytes)) {
+      this.#rewritten();
+      return this.#goOn(packet);
+    }
     const arrival = this.#arrival(packet, side);
     if (arrival?.kind === 'dropped') return 'drop';
     if (arrival?.kind === 'kept') {
