@@ -22,6 +22,30 @@ const unit = (name, root) => ({
   },
 });
 
+/** These look at what a packet's delay, or all of the machine's work, does to relatd: nothing runs beside them. */
+const ALONE = ['withoutDaemon', 'race', 'flood', 'failures', 'bench', 'datapath/race'].map((name) => `${name}.test.ts`);
+
+/**
+ * Real namespaces, firewalls and CPU time: after all unit tests, and not more at once than two files, which each have
+ * namespaces of their own.
+ *
+ * @type {(name: string, test: import('vitest/config').ProjectConfig) => import('vitest/config').TestProjectInlineConfiguration}
+ */
+const endToEnd = (name, { exclude = [], ...test }) => ({
+  resolve,
+  ssr,
+  test: {
+    name,
+    root: 'test',
+    include: ['**/*.test.ts'],
+    exclude: ['dist/**', 'node_modules/**', ...exclude],
+    pool: 'forks',
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    ...test,
+  },
+});
+
 export default defineConfig({
   test: {
     projects: [
@@ -31,23 +55,8 @@ export default defineConfig({
       unit('native', 'native'),
       unit('bpf', 'bpf'),
       unit('lab', 'tools/lab'),
-      {
-        resolve,
-        ssr,
-        test: {
-          name: 'e2e',
-          root: 'test',
-          include: ['**/*.test.ts'],
-          exclude: ['dist/**', 'node_modules/**'],
-          pool: 'forks',
-          // Real namespaces, firewalls and CPU time: one file at a time, after all unit tests.
-          fileParallelism: false,
-          maxWorkers: 1,
-          sequence: { groupOrder: 1 },
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-        },
-      },
+      endToEnd('e2e', { exclude: ALONE, fileParallelism: true, maxWorkers: 2, sequence: { groupOrder: 1 } }),
+      endToEnd('alone', { include: ALONE, fileParallelism: false, maxWorkers: 1, sequence: { groupOrder: 2 } }),
     ],
   },
 });
