@@ -104,6 +104,18 @@ describe('the Debian package', () => {
       expect(configurationPage).toContain(`\\fB${key}`);
   });
 
+  it('has what rules match by before a firewall is restored, with no daemon', async (context) => {
+    const debian = inside(context);
+    await debian.run('cp /etc/relatd/relatd.yaml /mnt/original.yaml');
+    await debian.run("echo 'assignments: [{ helper: ftp, port: 21 }]' > /etc/relatd/relatd.yaml");
+    await debian.run('systemctl start relatd-match');
+    const rules = await debian.run('relatd rules iptables --by bpf');
+    expect(rules).toContain('--object-pinned /sys/fs/bpf/relatd/');
+    await debian.run('cp /mnt/original.yaml /etc/relatd/relatd.yaml');
+    const [, pin] = /--object-pinned (\S+)/.exec(rules)!;
+    await debian.run(`iptables -A INPUT -m bpf --object-pinned ${pin!} -j ACCEPT && iptables -F INPUT`);
+  });
+
   it('starts when it is told to, and is ready with nothing assigned', async (context) => {
     const debian = inside(context);
     await debian.run('ip link add eth0 type veth peer name peer && ip address add 10.9.0.1/24 dev eth0');
@@ -116,11 +128,11 @@ describe('the Debian package', () => {
     expect(await debian.run('stat -c "%U %G %a" /run/relatd/relatd.sock')).toBe('root relatd 660');
   });
 
-  it('has the three capabilities that it needs, and the exposure that the documentation names', async (context) => {
+  it('has the capabilities that it needs and no others, and the exposure that the documentation names', async (context) => {
     const debian = inside(context);
     const pid = await debian.run(show('-P MainPID'));
-    // CAP_NET_ADMIN (12), CAP_PERFMON (38), CAP_BPF (39).
-    expect(await debian.run(`grep CapBnd /proc/${pid}/status`)).toBe('CapBnd:\t000000c000001000');
+    // CAP_NET_ADMIN (12), CAP_NET_RAW (13), CAP_PERFMON (38), CAP_BPF (39).
+    expect(await debian.run(`grep CapBnd /proc/${pid}/status`)).toBe('CapBnd:\t000000c000003000');
     const [, exposure] = /exposure level for relatd.service: ([\d.]+)/.exec(
       await debian.run('systemd-analyze security --no-pager relatd'),
     )!;
@@ -142,6 +154,20 @@ describe('the Debian package', () => {
     await debian.run('cp /mnt/relatd.yaml /etc/relatd/relatd.yaml');
   });
 
+  it('sees inside of its sandbox what rules do to its mark', async (context) => {
+    const debian = inside(context);
+    await debian.run('iptables-legacy -t mangle -A PREROUTING -j MARK --set-mark 1');
+    await debian.run(
+      'nft "add table t; add chain t c { type filter hook input priority 0; }; add rule t c meta mark set 2"',
+    );
+    await debian.run('systemctl restart relatd');
+    const { warnings } = await statusOf(debian);
+    expect(warnings.join('\n')).toMatch(/PREROUTING/);
+    expect(warnings.join('\n')).toMatch(/meta mark set/);
+    expect(warnings.join('\n')).not.toContain('not looked at');
+    await debian.run('iptables-legacy -t mangle -F && nft delete table t');
+  });
+
   it('does its work inside of its sandbox: an announcement is expected, a held packet judged', async (context) => {
     const debian = inside(context);
     await writeFile(join(debian.shared, 'session.cjs'), session);
@@ -161,7 +187,7 @@ describe('the Debian package', () => {
     await debian.run(`mkdir -p ${folder} && printf '[Service]\\nWatchdogSec=2s\\n' > ${folder}/test.conf`);
     await debian.run('systemctl daemon-reload && systemctl restart relatd');
     const pins = await debian.run('ls /sys/fs/bpf/relatd/*/links');
-    expect(pins).toMatch(/^\d+-egress\n\d+-ingress$/);
+    expect(pins).toMatch(/^\d+-egress\n\d+-ingress$/m);
     await debian.run(`kill -STOP $(${show('-P MainPID')})`);
     await debian.until(`test "$(${show('-P NRestarts')})" -ge 1 && ${show('-P ActiveState')}`, 'active');
     expect(await debian.run('journalctl -u relatd --no-pager')).toContain('Watchdog timeout');
@@ -174,7 +200,8 @@ describe('the Debian package', () => {
     const files =
       "find / -xdev -name '*relatd*' -not -path '/proc/*' -not -path '/tmp/*' -not -path '/run/systemd/*' | sort";
     await debian.run('dpkg --remove relatd');
-    expect(await debian.run('ls -A /sys/fs/bpf/relatd')).toBe('');
+    // What rules name stays, and matches nothing. The daemon, who may not look at the first process, used the same place.
+    expect(await debian.run('ls -A /sys/fs/bpf/relatd')).toBe('match\nmatch-tables');
     expect(await debian.run('ip -o link | grep -c relatd || true')).toBe('0');
     expect(await debian.run(files)).toMatch(
       /^\/etc\/relatd\n\/etc\/relatd\/relatd.yaml\n(\/var\/lib\/dpkg\/info\/relatd\.\w+\n?)+$/,

@@ -8,21 +8,24 @@ import { Namespace, removeOnDeath } from '@relatd/lab';
 const cache = fileURLToPath(new URL('../../.cache/debian-tree/', import.meta.url));
 const here = Namespace.here;
 
+/** What is in it beside the least that debootstrap makes. */
+const packages = ['iproute2', 'iptables', 'nftables', 'systemd-sysv'];
+
 /**
- * A clean Debian of this machine's release: the least that debootstrap makes, systemd, iproute2, and this process's Node as
+ * A clean Debian of this machine's release: the least that debootstrap makes, what is listed above, and this process's Node as
  * the package `nodejs`. Made once and kept in `.cache/debian-tree`; nobody writes to it. Returns where it is, or why it
  * cannot be made (no mirror to be reached, for instance).
  */
 export async function debianTree(): Promise<{ path: string } | { missing: string }> {
   const release = (await here.run('sh', ['-c', '. /etc/os-release && echo $VERSION_CODENAME'])).trim();
-  const path = join(cache, `${release}-node-${process.versions.node}`);
+  const path = join(cache, [release, ...packages, 'node', process.versions.node].join('-'));
   if (existsSync(path)) return { path };
   await mkdir(cache, { recursive: true });
   const work = await mkdtemp(join(cache, '.making-'));
   const withdraw = removeOnDeath(work);
   try {
     const fresh = join(work, 'tree');
-    const args = ['--variant=minbase', '--include=systemd-sysv,iproute2', release, fresh, await mirror(release)];
+    const args = ['--variant=minbase', `--include=${packages.join(',')}`, release, fresh, await mirror(release)];
     const made = await here.exec('debootstrap', args, { timeoutMs: 300_000 });
     if (made.code !== 0) return { missing: `debootstrap failed: ${made.stdout.trim().split('\n').at(-1) ?? ''}` };
     const node = await nodePackage(work);

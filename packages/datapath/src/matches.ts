@@ -39,12 +39,19 @@ function tableDirectory(namespace: Namespace): string {
   return `${matchDirectory(namespace)}-tables`;
 }
 
-/** Whether it is the network namespace of the machine's first process. */
+/**
+ * Whether it is the network namespace of the machine's first process. Who may not look at that one is a service in a
+ * sandbox, and a service is where the first process is, unless told to serve another namespace.
+ */
 function isHost(namespace: Namespace): boolean {
+  return inodeOf('1') === namespace.inode;
+}
+
+function inodeOf(process: '1' | 'self'): bigint | null {
   try {
-    return BigInt(statSync('/proc/1/ns/net').ino) === namespace.inode;
+    return statSync(`/proc/${process}/ns/net`, { bigint: true }).ino;
   } catch {
-    return false;
+    return process === '1' ? inodeOf('self') : null;
   }
 }
 
