@@ -17,8 +17,8 @@ const unit = (name, root) => ({
 export default defineConfig({
   test: {
     projects: [
-      ...['model', 'document', 'grammar', 'helpers', 'config', 'datapath', 'engine', 'api', 'cli'].map((name) =>
-        unit(name, `packages/${name}`),
+      ...['model', 'document', 'grammar', 'helpers', 'config', 'datapath', 'engine', 'client', 'api', 'cli'].map(
+        (name) => unit(name, `packages/${name}`),
       ),
       unit('native', 'native'),
       unit('bpf', 'bpf'),

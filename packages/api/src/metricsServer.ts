@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { errnoOf, messageOf } from '@relatd/client';
 import { formatEndpoint, type EngineView } from '@relatd/model';
 import type { Registry } from 'prom-client';
-import { ApiError, errnoOf, messageOf } from './errors.js';
+import { ListenError } from './errors.js';
 import { newRegistry } from './metrics.js';
 
 /** The Prometheus listener. Until `serve` is called it answers 503. */
@@ -22,7 +23,7 @@ export interface MetricsServerOptions {
 
 /**
  * Listens for `GET /metrics`.
- * @throws ApiError `API_METRICS_LISTEN`
+ * @throws ListenError `API_METRICS_LISTEN`
  */
 export async function listenMetrics({ address, port }: MetricsServerOptions): Promise<MetricsServer> {
   let registry: Registry | null = null;
@@ -89,7 +90,7 @@ function listen(server: Server, host: string, port: number): Promise<void> {
     const fail = (error: Error) => {
       const code = errnoOf(error);
       const why = code === 'EADDRINUSE' ? 'something else listens there, perhaps another relatd' : messageOf(error);
-      reject(ApiError.of('API_METRICS_LISTEN', formatEndpoint({ address: host, port }), why));
+      reject(ListenError.of('API_METRICS_LISTEN', formatEndpoint({ address: host, port }), why));
     };
     server.once('error', fail);
     server.listen({ host, port }, () => {

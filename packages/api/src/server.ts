@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Readable } from 'node:stream';
+import { errnoOf, matches, messageOf, type ErrorAnswer, type ListFilter } from '@relatd/client';
 import { fastify, type FastifyInstance, type FastifyReply } from 'fastify';
 import type { EngineView, ReloadResult } from '@relatd/model';
-import { errnoOf, messageOf, type ErrorAnswer } from './errors.js';
 import { EventHub } from './hub.js';
-import { matches, type ListFilter } from './filter.js';
 import { socketFailure, takePlace } from './socket.js';
 
 /** Event streams at the same time; each may cost `BACKLOG_BYTES`. */
@@ -32,7 +31,7 @@ export interface ApiServerOptions {
 
 /**
  * Listens on the unix socket and takes it only if no other daemon answers there.
- * @throws ApiError `API_SOCKET_IN_USE`, `API_SOCKET_NOT_A_SOCKET`, `API_SOCKET_PATH`, `API_SOCKET_DENIED`, `API_SOCKET_FAILED`
+ * @throws ListenError `API_SOCKET_IN_USE`, `API_SOCKET_NOT_A_SOCKET`, `API_SOCKET_PATH`, `API_SOCKET_DENIED`, `API_SOCKET_FAILED`
  */
 export async function listenApi(options: ApiServerOptions): Promise<ApiServer> {
   const place = await takePlace(options.socketPath);

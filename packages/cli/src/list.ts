@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ApiError, errnoOf, messageOf, RelatdClient, type ListFilter } from '@relatd/api';
+import { ApiError, errnoOf, messageOf, RelatdClient, type ListFilter } from '@relatd/client';
 import type { Invocation } from './commands.js';
 import { print, socketPathOf, type Context, type Output } from './context.js';
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { resolve } from 'node:path';
-import { listenApi, listenMetrics, messageOf, type ApiServer, type MetricsServer } from '@relatd/api';
+import { listenApi, listenMetrics, type ApiServer, type MetricsServer } from '@relatd/api';
+import { messageOf } from '@relatd/client';
 import type { Config } from '@relatd/config';
 import { startDaemon, type Daemon } from '@relatd/engine';
 import type { ReloadResult } from '@relatd/model';
