@@ -11,6 +11,7 @@ const usual = {
     'atftp',
     'bpftool',
     'bsdutils',
+    'chromium',
     'conntrack',
     'curl',
     'ethtool',

@@ -27,7 +27,7 @@ import { loadHelpers } from './helpers.js';
 import { Limiter } from './limiter.js';
 import { openNamespace } from './namespace.js';
 import { Statistics } from './statistics.js';
-import { daemonStatus, holdStatus, lossesOf, tableStatus } from './status.js';
+import { daemonStatus, holdStatus, lossesOf, tableStatus, version } from './status.js';
 
 /** Where a daemon's messages go. */
 export interface Logger {
@@ -445,10 +445,17 @@ export class Daemon implements EngineView {
     const [flows, expectations] = await Promise.all([this.flows(), this.expectations()]);
     const reasons = this.#datapath.tables.counters();
     return {
+      version,
+      started: new Date(this.#started).toISOString(),
       reasons,
       assignments: this.#statistics.assignments(this.#config.assignments, flows, expectations),
-      interfaces: this.#interfaces.status().map(({ name, watched }) => ({ name, watched })),
+      interfaces: this.#interfaces.status().map(({ name, watched, problems }) => ({
+        name,
+        watched,
+        problems: problems.length,
+      })),
       tables: tableStatus(this.#datapath.tables),
+      limits: { perSource: this.#config.limits.perSource },
       losses: lossesOf(reasons),
       hold: holdStatus(this.#datapath.holdDevice, this.#config.hold.unavailable, reasons),
     };
