@@ -11,6 +11,10 @@ const messages = {
   API_SOCKET_DENIED: (path: string) =>
     `no permission to make the socket ${path}: run relatd as root, or choose another path with --socket`,
   API_SOCKET_FAILED: (path: string, why: string) => `cannot make the socket ${path}: ${why}`,
+  API_GROUP_MISSING: (group: string) =>
+    `there is no group ${group} in /etc/group: make it with \`groupadd --system ${group}\`, or change listen.group`,
+  API_TOKEN_FILE: (path: string, why: string) =>
+    `cannot take the token from ${path} (${why}): make one with \`(umask 077; openssl rand -hex 32 > ${path})\`, or change listen.token-file`,
   API_METRICS_LISTEN: (address: string, why: string) =>
     `cannot listen on ${address} for metrics (${why}): change listen.metrics in the configuration, or set it to off`,
 } as const;

@@ -28,11 +28,15 @@ export interface SocketPlace {
   withdraw(): Promise<void>;
 }
 
+/** Whose members may use the socket when nobody names a group: theirs, if the host has it. */
+const USUAL_GROUP = 'relatd';
+
 /**
- * Prepares the place for a socket: the parent directory exists (mode 0755), `path` fits.
- * @throws ListenError `API_SOCKET_PATH`, `API_SOCKET_FAILED`
+ * Prepares the place for a socket: the parent directory exists (mode 0755), `path` fits. The socket will have mode 0660 and
+ * belong to `group`; null: to `relatd`, where the host has that group.
+ * @throws ListenError `API_SOCKET_PATH`, `API_SOCKET_FAILED`, `API_SOCKET_IN_USE`, `API_GROUP_MISSING`
  */
-export async function takePlace(path: string): Promise<SocketPlace> {
+export async function takePlace(path: string, group: string | null = null): Promise<SocketPlace> {
   const temporary = join(dirname(path), `.${randomBytes(4).toString('hex')}`);
   for (const name of [path, temporary]) {
     const length = Buffer.byteLength(name);
@@ -46,13 +50,17 @@ export async function takePlace(path: string): Promise<SocketPlace> {
   }
   if (await isAnswered(path)) throw ListenError.of('API_SOCKET_IN_USE', path);
 
+  const groupNumber = await groupId(group ?? USUAL_GROUP);
+  if (group !== null && groupNumber === null) throw ListenError.of('API_GROUP_MISSING', group);
+
   let inode: bigint | null = null;
   return {
     path,
     temporary,
     async publish() {
       try {
-        await giveToGroup(temporary);
+        if (groupNumber !== null) await giveToGroup(temporary, groupNumber, group !== null);
+        await chmod(temporary, 0o660);
         inode = await inodeOf(temporary);
         await linkAside(temporary, path);
       } catch (error) {
@@ -131,14 +139,14 @@ export function isAnswered(path: string): Promise<boolean> {
   });
 }
 
-/** Mode 0660, group `relatd` where the host has it: its members may look, everybody else may not. */
-async function giveToGroup(path: string): Promise<void> {
-  const group = await groupId('relatd');
-  if (group !== null) {
-    // Only root and members may give a file to a group; for others the socket stays private.
-    await chown(path, process.getuid?.() ?? 0, group).catch(() => undefined);
+/** Its members may look, everybody else may not. */
+async function giveToGroup(path: string, group: number, required: boolean): Promise<void> {
+  try {
+    await chown(path, process.getuid?.() ?? 0, group);
+  } catch (error) {
+    // Only root and members may give a file to a group; for others the socket stays private, unless they asked for it.
+    if (required) throw error;
   }
-  await chmod(path, 0o660);
 }
 
 /** The number of a group in /etc/group, or null. */

@@ -69,7 +69,14 @@ export interface Config {
   readonly hold: { readonly unavailable: 'pass' | 'drop'; readonly deadline: number };
   readonly guard: readonly Guard[];
   readonly related: 'mark';
-  readonly listen: { readonly socket: string; readonly metrics: Listen | null };
+  readonly listen: {
+    readonly socket: string;
+    /** Whose members may use the socket; null: `relatd`, where the host has that group. */
+    readonly group: string | null;
+    readonly metrics: Listen | null;
+    /** Null: the dashboard asks for no token, and is served on loopback only. */
+    readonly tokenFile: string | null;
+  };
 }
 
 /** A pair of prefixes that an assignment covers. Family 0: both families. */

@@ -32,7 +32,7 @@ export const run: Run = async (context, { options }) => {
   try {
     // Before the datapath: a second daemon at this socket leaves without having touched anything. And before the engine
     // enters another network namespace: metrics stay in the caller's.
-    await listeners.open(socketPath, listen.metrics);
+    await listeners.open(socketPath, listen);
     const daemon = await startDaemon({
       configPath: file,
       netns: valueOf(options['netns']),
@@ -68,9 +68,9 @@ class Listeners {
     this.#logger = logger;
   }
 
-  async open(socketPath: string, metrics: Config['listen']['metrics']): Promise<void> {
-    this.#api = await listenApi({ socketPath, reload: () => this.reload() });
-    if (metrics !== null) this.#metrics = await listenMetrics(metrics);
+  async open(socketPath: string, { group, metrics, tokenFile }: Config['listen']): Promise<void> {
+    this.#api = await listenApi({ socketPath, group, reload: () => this.reload() });
+    if (metrics !== null) this.#metrics = await listenMetrics({ ...metrics, tokenFile });
   }
 
   serve(daemon: Daemon): void {
