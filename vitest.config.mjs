@@ -17,9 +17,19 @@ const unit = (name, root) => ({
 export default defineConfig({
   test: {
     projects: [
-      ...['model', 'document', 'grammar', 'helpers', 'config', 'datapath', 'engine', 'client', 'api', 'cli'].map(
-        (name) => unit(name, `packages/${name}`),
-      ),
+      ...[
+        'model',
+        'document',
+        'grammar',
+        'helpers',
+        'config',
+        'datapath',
+        'engine',
+        'client',
+        'api',
+        'dashboard',
+        'cli',
+      ].map((name) => unit(name, `packages/${name}`)),
       unit('native', 'native'),
       unit('bpf', 'bpf'),
       unit('lab', 'tools/lab'),

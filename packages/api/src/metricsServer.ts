@@ -8,6 +8,7 @@ import { ListenError } from './errors.js';
 import { BACKLOG, closeHttpServer, newHttpServer, type Timeouts } from './http.js';
 import { EventHub } from './hub.js';
 import { newRegistry } from './metrics.js';
+import { StaticFiles } from './files.js';
 import { closedPage, loginPage, missingPage, PAGE_POLICY } from './pages.js';
 import { refuse } from './refusal.js';
 import { addReadRoutes, type Source } from './routes.js';
@@ -28,6 +29,8 @@ export interface MetricsServerOptions {
   readonly port: number;
   /** The file with the token that all but `/metrics` asks for. Null or absent: no token, and only on loopback more than `/metrics`. */
   readonly tokenFile?: string | null;
+  /** The folder of the built dashboard. Null or absent: a page says that it is not built. */
+  readonly dashboard?: string | null;
   /** For tests. */
   readonly timeouts?: Timeouts;
 }
@@ -52,7 +55,7 @@ export async function listenMetrics(options: MetricsServerOptions): Promise<Metr
     return reply.type(registry.contentType).send(text);
   });
   addReadRoutes(app, () => source);
-  app.get('/', (_request, reply) => sendPage(reply, 200, missingPage));
+  await addDashboard(app, options.dashboard ?? null);
   try {
     await app.listen({ host: address, port, backlog: BACKLOG });
   } catch (error) {
@@ -72,6 +75,16 @@ export async function listenMetrics(options: MetricsServerOptions): Promise<Metr
       await closeHttpServer(app);
     },
   };
+}
+
+async function addDashboard(app: FastifyInstance, folder: string | null): Promise<void> {
+  if (folder === null) {
+    app.get('/', (_request, reply) => sendPage(reply, 200, missingPage));
+    return;
+  }
+  const files = await StaticFiles.read(folder);
+  app.get('/', (request, reply) => files.send('/index.html', request, reply));
+  for (const path of files.paths) app.get(path, (request, reply) => files.send(path, request, reply));
 }
 
 /** Lets through who may see flows, and everybody to `/metrics`. */

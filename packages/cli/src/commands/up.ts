@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { resolve } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, resolve } from 'node:path';
 import { listenApi, listenMetrics, type ApiServer, type MetricsServer } from '@relatd/api';
 import { messageOf } from '@relatd/client';
 import type { Config } from '@relatd/config';
@@ -70,7 +71,9 @@ class Listeners {
 
   async open(socketPath: string, { group, metrics, tokenFile }: Config['listen']): Promise<void> {
     this.#api = await listenApi({ socketPath, group, reload: () => this.reload() });
-    if (metrics !== null) this.#metrics = await listenMetrics({ ...metrics, tokenFile });
+    if (metrics === null) return;
+    this.#metrics = await listenMetrics({ ...metrics, tokenFile, dashboard: dashboardFolder() });
+    this.#logger.info(`dashboard at http://${this.#metrics.address}/`);
   }
 
   serve(daemon: Daemon): void {
@@ -98,6 +101,15 @@ class Listeners {
   async close(): Promise<void> {
     await this.#metrics?.close();
     await this.#api?.close();
+  }
+}
+
+/** Where the dashboard was built; null where it was not. */
+function dashboardFolder(): string | null {
+  try {
+    return dirname(createRequire(import.meta.url).resolve('@relatd/dashboard/index.html'));
+  } catch {
+    return null;
   }
 }
 
