@@ -75,7 +75,9 @@ describe('on loopback without a token', () => {
 
   test('another web site takes up no stream', async () => {
     await listen('127.0.0.1', null);
-    expect(await statusOf('/v1/flows', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' })).toBe(403);
+    for (const site of ['cross-site', 'same-site']) {
+      expect(await statusOf('/v1/events', { 'sec-fetch-site': site, 'sec-fetch-mode': 'no-cors' }), site).toBe(403);
+    }
     expect(await statusOf('/v1/flows', { 'sec-fetch-site': 'same-origin' })).toBe(200);
     expect(await statusOf('/', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' })).toBe(200);
     expect((await ask('/v1/flows')).headers).not.toHaveProperty('access-control-allow-origin');

@@ -29,8 +29,9 @@ export class Access {
   }
 
   judge(headers: IncomingHttpHeaders, cookie: string): Verdict {
-    // A page elsewhere may not read answers, but could still take up all streams.
-    if (headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate') return 'foreign';
+    // A page elsewhere may not read answers, but could still take up all streams. Programs do not send these headers.
+    const { 'sec-fetch-site': site = 'none', 'sec-fetch-mode': mode } = headers;
+    if (site !== 'none' && site !== 'same-origin' && mode !== 'navigate') return 'foreign';
     if (this.#token !== null) return this.#isKnown(headers, cookie) ? 'yes' : 'login';
     if (!this.#loopback) return 'closed';
     return isLocalName(headers.host ?? '') ? 'yes' : 'rebound';

@@ -11,7 +11,7 @@ import { FakeView, relatedFlow } from './fakeView.js';
 import { listenMetrics } from './metricsServer.js';
 import { listenApi } from './server.js';
 
-const timeouts = { request: 300, idle: 600 };
+const timeouts = { request: 200, idle: 400 };
 
 /** Both places that clients connect to. */
 const listeners: Record<string, (view: FakeView, directory: string) => Promise<Listener>> = {
@@ -96,7 +96,7 @@ describe.each(Object.keys(listeners))('%s survives', (name) => {
     const socket = open('GET /v1/flows HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
     await once(socket, 'readable');
     socket.pause();
-    await sleep(1500);
+    await sleep(1000);
     let bytes = 0;
     socket.on('data', (chunk: Buffer) => (bytes += chunk.length));
     socket.resume();

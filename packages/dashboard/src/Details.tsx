@@ -7,7 +7,6 @@ import {
   formatEndpoint,
   type ControlFlow,
 } from '@relatd/model';
-import { useMemo } from 'preact/hooks';
 import { clock } from './text.js';
 import type { Session } from './sessions.js';
 import { StateBadge } from './SessionTable.js';
@@ -15,7 +14,7 @@ import { timelineOf, type Lane, type Moment } from './timeline.js';
 
 /** One session: what it is, its connections side by side, and what happened in it. */
 export function Details({ session, close }: { session: Session; close: () => void }) {
-  const timeline = useMemo(() => timelineOf(session), [session, session.events.length, Date.now()]);
+  const timeline = timelineOf(session);
   const { control } = session;
   return (
     <aside

@@ -19,7 +19,8 @@ export function System({ feed }: { feed: Feed }) {
       <Tables status={status} />
       <CounterList status={status} />
       <p class="soft">
-        relatd {status.version}, process {status.pid}, namespace {status.namespace}, Linux {status.kernel}
+        relatd {status.version}, process {status.pid}, namespace {status.namespace}, Linux {status.kernel} ·{' '}
+        <a href="/licenses.md">licences</a> · <a href="/v1/openapi.json">API</a>
       </p>
     </div>
   );

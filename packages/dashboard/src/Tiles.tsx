@@ -59,7 +59,7 @@ function tilesOf(counters: Counters, lostHere: number): Tile[] {
       title: 'Hold device',
       value: hold.device === null ? 'missing' : 'ready',
       note: `${number(hold.held)} held, ${number(hold.unattended)} not in time`,
-      bad: hold.device === null || hold.unattended > 0,
+      bad: hold.device === null,
     },
   ];
 }
