@@ -5,7 +5,19 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 /** From the bottom of the house to its top: a package imports only those before it. */
-const order = ['model', 'document', 'grammar', 'helpers', 'config', 'datapath', 'engine', 'api', 'cli'];
+const order = [
+  'model',
+  'document',
+  'grammar',
+  'helpers',
+  'config',
+  'datapath',
+  'engine',
+  'client',
+  'api',
+  'dashboard',
+  'cli',
+];
 
 /** Only the datapath touches the addon and the BPF object. */
 const belowDatapath = ['@relatd/native', '@relatd/bpf'];
@@ -17,7 +29,7 @@ const layers = order.map((name, index) => {
   const message = 'A package imports only those below it; nothing but the datapath touches the addon.';
   return {
     name: `relatd/layer/${name}`,
-    files: [`packages/${name}/src/**/*.ts`],
+    files: [`packages/${name}/src/**/*.{ts,tsx}`],
     ignores: ['**/*.test.ts'],
     rules: {
       '@typescript-eslint/no-restricted-imports': [
@@ -33,7 +45,7 @@ export default defineConfig(
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
     name: 'relatd/typescript',
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,tsx}'],
     extends: [eslint.configs.recommended, tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {

@@ -49,9 +49,19 @@ const endToEnd = (name, { exclude = [], ...test }) => ({
 export default defineConfig({
   test: {
     projects: [
-      ...['model', 'document', 'grammar', 'helpers', 'config', 'datapath', 'engine', 'api', 'cli'].map((name) =>
-        unit(name, `packages/${name}`),
-      ),
+      ...[
+        'model',
+        'document',
+        'grammar',
+        'helpers',
+        'config',
+        'datapath',
+        'engine',
+        'client',
+        'api',
+        'dashboard',
+        'cli',
+      ].map((name) => unit(name, `packages/${name}`)),
       unit('native', 'native'),
       unit('bpf', 'bpf'),
       unit('lab', 'tools/lab'),

@@ -30,7 +30,7 @@ function addonIncludes() {
 /** The first 200 bytes have to name the licence. */
 function unlicensed() {
   const head = Buffer.alloc(200);
-  return ending('.ts', '.js', '.mjs', '.c', '.h', '.cc', '.gyp', 'Makefile', '.sh').filter((file) => {
+  return ending('.ts', '.tsx', '.css', '.js', '.mjs', '.c', '.h', '.cc', '.gyp', 'Makefile', '.sh').filter((file) => {
     const fd = openSync(join(root, file), 'r');
     const length = readSync(fd, head);
     closeSync(fd);

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { RelatdClient } from '@relatd/api';
+import { RelatdClient } from '@relatd/client';
 import { Lab, Namespace, startVsftpd, transfer, type FtpServer, type RunningProcess } from '@relatd/lab';
 import { formatEvent, type Event } from '@relatd/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -3,7 +3,7 @@ import { mkdtemp, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { RelatdClient, type ListFilter } from '@relatd/api';
+import { RelatdClient, type ListFilter } from '@relatd/client';
 import { loadConfig, type Config } from '@relatd/config';
 import { Namespace, type ExecOptions, type ExecResult, type Lab, type RunningProcess } from '@relatd/lab';
 import { formatEvent, formatMark, type Event, type EventType, type Expectation, type Flow } from '@relatd/model';

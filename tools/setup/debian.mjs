@@ -22,6 +22,7 @@ const usual = {
     'atftp',
     'bpftool',
     'bsdutils',
+    'chromium',
     'conntrack',
     'curl',
     'debootstrap',

@@ -11,6 +11,7 @@ import { fail, root, run, say, tail } from './run.mjs';
  *
  * - Debian lets only one FTP server be installed.
  * - Installed, the TFTP servers and ngircd begin to serve the machine that is set up.
+ * - Installed, prometheus begins to serve; only its `promtool` is wanted.
  * - GStreamer's plugins depend on a hundred packages of sound and video; the lab loads the few that RTSP needs.
  */
 const servers = {
@@ -21,6 +22,7 @@ const servers = {
   'tftpd-hpa': 'usr/sbin/in.tftpd',
   atftpd: 'usr/sbin/atftpd',
   ngircd: 'usr/sbin/ngircd',
+  prometheus: 'usr/bin/promtool',
   'gstreamer1.0-plugins-good': 'usr/lib/*/gstreamer-1.0/libgstrtsp.so',
   'libgstrtspserver-1.0-0': 'usr/lib/*/libgstrtspserver-1.0.so.0',
 };

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Every error of the API, by its stable code. */
+/** Why the daemon cannot listen, by stable code. */
 const messages = {
-  API_NO_DAEMON: (path: string) =>
-    `no relatd daemon answers at ${path}: start one with \`relatd up\`, or choose its socket with --socket or $RELATD_SOCKET`,
-  API_NO_PERMISSION: (path: string) =>
-    `no permission to use the socket ${path}: run as root, or become a member of the group \`relatd\``,
   API_SOCKET_IN_USE: (path: string) =>
     `another relatd daemon already serves ${path}: stop it first, or give this one a socket of its own with --socket`,
   API_SOCKET_NOT_A_SOCKET: (path: string) =>
@@ -15,63 +11,31 @@ const messages = {
   API_SOCKET_DENIED: (path: string) =>
     `no permission to make the socket ${path}: run relatd as root, or choose another path with --socket`,
   API_SOCKET_FAILED: (path: string, why: string) => `cannot make the socket ${path}: ${why}`,
+  API_GROUP_MISSING: (group: string) =>
+    `there is no group ${group} in /etc/group: make it with \`groupadd --system ${group}\`, or change listen.group`,
+  API_TOKEN_FILE: (path: string, why: string) =>
+    `cannot take the token from ${path} (${why}): make one with \`(umask 077; openssl rand -hex 32 > ${path})\`, or change listen.token-file`,
   API_METRICS_LISTEN: (address: string, why: string) =>
     `cannot listen on ${address} for metrics (${why}): change listen.metrics in the configuration, or set it to off`,
-  API_CONNECTION_LOST: (path: string) =>
-    `the daemon at ${path} closed the connection: look at its log, it may have been stopped or restarted`,
-  API_TIMEOUT: (path: string, seconds: string) =>
-    `the daemon at ${path} did not answer within ${seconds} s: it may be stopped or overloaded, look at its log`,
-  API_BAD_ANSWER: (path: string) =>
-    `what answers at ${path} is not a relatd daemon: choose the right one with --socket`,
-  API_BAD_FILTER: (what: string) => what,
-  API_REFUSED: (message: string) => message,
 } as const;
 
 /** Longest path of a unix socket in bytes: `sun_path` without its terminating zero. */
 export const SOCKET_PATH_MAX = 107;
 
-export type ApiErrorCode = keyof typeof messages;
+export type ListenErrorCode = keyof typeof messages;
 
-/** What the API and its client throw. The message is one line and says what to do. */
-export class ApiError extends Error {
-  readonly code: ApiErrorCode;
-  /** What the daemon itself answered, when it did: its own error code and, for a bad configuration, the problems. */
-  readonly answer: ErrorAnswer | null;
+/** What `listenApi` and `listenMetrics` throw. The message is one line and says what to do. */
+export class ListenError extends Error {
+  readonly code: ListenErrorCode;
 
-  private constructor(code: ApiErrorCode, message: string, answer: ErrorAnswer | null, cause: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.name = 'ApiError';
+  private constructor(code: ListenErrorCode, message: string) {
+    super(message);
+    this.name = 'ListenError';
     this.code = code;
-    this.answer = answer;
   }
 
-  static of<C extends ApiErrorCode>(code: C, ...details: Parameters<(typeof messages)[C]>): ApiError {
+  static of<C extends ListenErrorCode>(code: C, ...details: Parameters<(typeof messages)[C]>): ListenError {
     const format = messages[code] as (...details: Parameters<(typeof messages)[C]>) => string;
-    return new ApiError(code, format(...details), null, undefined);
+    return new ListenError(code, format(...details));
   }
-
-  /** The daemon understood the request and said no. */
-  static refused(answer: ErrorAnswer): ApiError {
-    return new ApiError('API_REFUSED', answer.message, answer, undefined);
-  }
-}
-
-/** The `error` member of every answer that is not a success. */
-export interface ErrorAnswer {
-  readonly code: string;
-  readonly message: string;
-  /** Lines `file:line:column: what is wrong`, when the configuration is what was refused. */
-  readonly problems?: readonly string[];
-}
-
-/** The `code` of a system error (`ECONNREFUSED`), or an empty string. */
-export function errnoOf(error: unknown): string {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
-  return '';
-}
-
-/** The message of whatever was thrown, on one line. */
-export function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/\s*\n\s*/g, ' ').trim();
 }

@@ -101,6 +101,8 @@ function reasons(): Record<Reason, number> {
 
 function counters(): Counters {
   return {
+    version: '0.1.0',
+    started: '2026-11-22T11:00:00.000Z',
     reasons: { ...reasons(), fragment: 7 },
     assignments: [
       {
@@ -108,6 +110,7 @@ function counters(): Counters {
         helper: 'ftp',
         flows: { control: 1, related: 2 },
         expectations: 1,
+        perMaster: 1,
         controlTotal: 10,
         relatedTotal: 20,
         expectationTotal: 30,
@@ -115,8 +118,9 @@ function counters(): Counters {
         distrusted: { encrypted: 5 },
       },
     ],
-    interfaces: [{ name: 'eth0', watched: true }],
+    interfaces: [{ name: 'eth0', watched: true, problems: 0 }],
     tables: [{ name: 'flows', used: 3, size: 65_536, bytes: 12_582_912 }],
+    limits: { perSource: 1024 },
     losses: { events: 1, samples: 2 },
     hold: { device: 'relatd0', unavailablePolicy: 'pass', held: 6, released: 5, unattended: 1 },
   };

@@ -2,7 +2,7 @@
 import type { Event } from '@relatd/model';
 import { describe, expect, test } from 'vitest';
 import { controlFlow, expectation, relatedFlow } from './fakeView.js';
-import { matches, matchesEvent, type EventFilter } from './filter.js';
+import { matches, matchesEvent, type EventFilter } from '@relatd/client';
 
 const time = '2026-11-22T12:00:00.000Z';
 const events: readonly Event[] = [

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-export { DEFAULT_SOCKET, RelatdClient, type ClientOptions } from './client.js';
-export { ApiError, errnoOf, messageOf, type ApiErrorCode, type ErrorAnswer } from './errors.js';
-export { matches, matchesEvent, type EventFilter, type Filter, type ListFilter } from './filter.js';
+export { endpoints, type Endpoint } from './endpoints.js';
+export { ListenError, type ListenErrorCode } from './errors.js';
 export { listenMetrics, type MetricsServer } from './metricsServer.js';
 export { listenApi, type ApiServer, type ApiServerOptions } from './server.js';
 export { FakeView } from './fakeView.js';

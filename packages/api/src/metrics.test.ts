@@ -34,6 +34,12 @@ describe('metrics', () => {
       'relatd_distrusted_total{assignment="ftp-2121",helper="ftp",reason="encrypted"} 5',
       'relatd_packets_total{reason="fragment"} 7',
       'relatd_interface_watched{interface="eth0"} 1',
+      'relatd_interface_problems{interface="eth0"} 0',
+      'relatd_build_info{version="0.1.0"} 1',
+      'relatd_start_time_seconds 1795345200',
+      'relatd_expectations_per_master_limit{assignment="ftp-2121",helper="ftp"} 1',
+      'relatd_per_source_limit 1024',
+      'relatd_hold_ready 1',
       'relatd_table_entries{table="flows"} 3',
       'relatd_lost_samples_total 2',
       'relatd_unattended_packets_total 1',
@@ -57,14 +63,22 @@ describe('metrics', () => {
     expect(reads).toBe(1);
   });
 
-  test('nothing else is there', async () => {
-    expect((await get('/metrics')).status).toBe(503);
+  test('are not there before the daemon has started, nor changed by anybody', async () => {
+    for (const path of ['/metrics', '/v1/flows']) expect((await get(path)).status).toBe(503);
     server.serve(view);
-    for (const path of ['/', '/metrics/', '/v1/flows', '/metricsx']) expect((await get(path)).status).toBe(404);
-    expect((await get('/metrics', 'POST')).status).toBe(405);
+    for (const path of ['/metrics/', '/metricsx', '/v2/flows']) expect((await get(path)).status).toBe(404);
+    for (const [path, method] of [
+      ['/metrics', 'POST'],
+      ['/v1/reload', 'POST'],
+      ['/', 'POST'],
+      ['/v1/flows', 'DELETE'],
+    ] as const) {
+      expect((await get(path, method)).status).toBe(405);
+    }
+    expect(view.reloads).toBe(0);
     expect((await get('/metrics', 'HEAD')).status).toBe(200);
     view.counters = () => Promise.reject(new Error('closed'));
-    expect(await get('/metrics')).toEqual({ status: 500, text: 'closed\n' });
+    expect(await get('/metrics')).toMatchObject({ status: 500, text: expect.stringContaining('closed') as string });
   });
 
   test('a taken or senseless address is one clear error', async () => {

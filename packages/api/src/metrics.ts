@@ -2,7 +2,7 @@
 import type { AssignmentCounters, Counters } from '@relatd/model';
 import { Counter, Gauge, Registry } from 'prom-client';
 
-type Label = 'assignment' | 'helper' | 'kind' | 'reason' | 'interface' | 'table';
+type Label = 'assignment' | 'helper' | 'kind' | 'reason' | 'interface' | 'table' | 'version';
 
 /** One metric: its name, what it says, its labels, and the samples that a set of counters gives. */
 interface Spec {
@@ -17,9 +17,22 @@ type Sample = readonly [labels: Readonly<Partial<Record<Label, string>>>, value:
 
 /**
  * Every metric of the daemon. The labels have few values: assignment, helper, kind (control, related), reason, interface,
- * table. Never an address or a port of a flow.
+ * table, version. Never an address or a port of a flow.
  */
 const specs: readonly Spec[] = [
+  {
+    type: 'gauge',
+    name: 'relatd_build_info',
+    help: 'Always 1; the label is the version of the daemon.',
+    labels: ['version'],
+    samples: ({ version }) => [[{ version }, 1]],
+  },
+  alone(
+    'gauge',
+    'relatd_start_time_seconds',
+    'When the daemon started, in Unix time.',
+    (c) => Date.parse(c.started) / 1000,
+  ),
   {
     type: 'gauge',
     name: 'relatd_flows',
@@ -32,6 +45,12 @@ const specs: readonly Spec[] = [
       ]),
   },
   perAssignment('gauge', 'relatd_expectations', 'Expectations that are in place now.', (a) => a.expectations),
+  perAssignment(
+    'gauge',
+    'relatd_expectations_per_master_limit',
+    'Expectations that each control connection may have.',
+    (a) => a.perMaster,
+  ),
   perAssignment('counter', 'relatd_control_connections_total', 'Control connections begun.', (a) => a.controlTotal),
   perAssignment('counter', 'relatd_related_flows_total', 'Related flows begun.', (a) => a.relatedTotal),
   perAssignment('counter', 'relatd_expectations_total', 'Expectations made.', (a) => a.expectationTotal),
@@ -51,11 +70,27 @@ const specs: readonly Spec[] = [
     labels: ['interface'],
     samples: ({ interfaces }) => interfaces.map(({ name, watched }) => [{ interface: name }, watched ? 1 : 0] as const),
   },
+  {
+    type: 'gauge',
+    name: 'relatd_interface_problems',
+    help: 'Things that do not work at an interface; relatd status says which.',
+    labels: ['interface'],
+    samples: ({ interfaces }) => interfaces.map(({ name, problems }) => [{ interface: name }, problems] as const),
+  },
+  alone(
+    'gauge',
+    'relatd_per_source_limit',
+    'Control connections that one address may open, and expectations on them.',
+    (c) => c.limits.perSource,
+  ),
   perTable('relatd_table_entries', 'Entries in a table of the datapath.', 'used'),
   perTable('relatd_table_size', 'Entries that fit into a table of the datapath.', 'size'),
   perTable('relatd_table_bytes', 'Memory of a table of the datapath when full.', 'bytes'),
   alone('counter', 'relatd_lost_events_total', 'Events that found no room on their way.', (c) => c.losses.events),
   alone('counter', 'relatd_lost_samples_total', 'Samples that found no room on their way.', (c) => c.losses.samples),
+  alone('gauge', 'relatd_hold_ready', '1 while packets can be kept back for judgement.', (c) =>
+    c.hold.device === null ? 0 : 1,
+  ),
   alone('counter', 'relatd_held_packets_total', 'Control packets kept back for judgement.', (c) => c.hold.held),
   alone('counter', 'relatd_released_packets_total', 'Held packets that went on.', (c) => c.hold.released),
   alone('counter', 'relatd_unattended_packets_total', 'Held packets nobody took in time.', (c) => c.hold.unattended),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { chmodSync, existsSync, lstatSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
@@ -47,6 +47,19 @@ describe('the place of a socket', () => {
     expect(await isAnswered(path)).toBe(true);
     await place.withdraw();
     expect(existsSync(path)).toBe(false);
+  });
+
+  test('belongs to the group that is named, or to none that does not exist', async (context) => {
+    await expect(takePlace(join(directory, 's'), 'no-such-group')).rejects.toMatchObject({
+      code: 'API_GROUP_MISSING',
+      message: expect.stringContaining('groupadd --system no-such-group') as string,
+    });
+    if (process.getuid?.() !== 0) context.skip('only root gives a socket to a group');
+    const path = join(directory, 's');
+    await serve(await takePlace(path, 'daemon'));
+    const daemon = Number(/^daemon:[^:]*:(\d+)/m.exec(readFileSync('/etc/group', 'utf8'))?.[1]);
+    const { gid, mode } = lstatSync(path);
+    expect([gid, mode & 0o777]).toEqual([daemon, 0o660]);
   });
 
   test('is taken from a socket that nobody answers on', async () => {

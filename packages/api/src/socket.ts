@@ -4,7 +4,8 @@ import { chmod, chown, link, lstat, mkdir, readFile, unlink } from 'node:fs/prom
 import { connect } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApiError, errnoOf, messageOf, SOCKET_PATH_MAX } from './errors.js';
+import { errnoOf, messageOf } from '@relatd/client';
+import { ListenError, SOCKET_PATH_MAX } from './errors.js';
 
 /** How long a process behind an existing socket has to accept, in milliseconds. */
 const PROBE_TIMEOUT = 1000;
@@ -27,23 +28,30 @@ export interface SocketPlace {
   withdraw(): Promise<void>;
 }
 
+/** Whose members may use the socket when nobody names a group: theirs, if the host has it. */
+const USUAL_GROUP = 'relatd';
+
 /**
- * Prepares the place for a socket: the parent directory exists (mode 0755), `path` fits.
- * @throws ApiError `API_SOCKET_PATH`, `API_SOCKET_FAILED`
+ * Prepares the place for a socket: the parent directory exists (mode 0755), `path` fits. The socket will have mode 0660 and
+ * belong to `group`; null: to `relatd`, where the host has that group.
+ * @throws ListenError `API_SOCKET_PATH`, `API_SOCKET_FAILED`, `API_SOCKET_IN_USE`, `API_GROUP_MISSING`
  */
-export async function takePlace(path: string): Promise<SocketPlace> {
+export async function takePlace(path: string, group: string | null = null): Promise<SocketPlace> {
   const temporary = join(dirname(path), `.${randomBytes(4).toString('hex')}`);
   for (const name of [path, temporary]) {
     const length = Buffer.byteLength(name);
     // libuv cuts a longer name and binds something else without a word
-    if (length === 0 || length > SOCKET_PATH_MAX || name.includes('\0')) throw ApiError.of('API_SOCKET_PATH', path);
+    if (length === 0 || length > SOCKET_PATH_MAX || name.includes('\0')) throw ListenError.of('API_SOCKET_PATH', path);
   }
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 });
   } catch (error) {
     throw socketFailure(path, error);
   }
-  if (await isAnswered(path)) throw ApiError.of('API_SOCKET_IN_USE', path);
+  if (await isAnswered(path)) throw ListenError.of('API_SOCKET_IN_USE', path);
+
+  const groupNumber = await groupId(group ?? USUAL_GROUP);
+  if (group !== null && groupNumber === null) throw ListenError.of('API_GROUP_MISSING', group);
 
   let inode: bigint | null = null;
   return {
@@ -51,7 +59,8 @@ export async function takePlace(path: string): Promise<SocketPlace> {
     temporary,
     async publish() {
       try {
-        await giveToGroup(temporary);
+        if (groupNumber !== null) await giveToGroup(temporary, groupNumber, group !== null);
+        await chmod(temporary, 0o660);
         inode = await inodeOf(temporary);
         await linkAside(temporary, path);
       } catch (error) {
@@ -68,10 +77,12 @@ export async function takePlace(path: string): Promise<SocketPlace> {
 }
 
 /** What a failed attempt to make the socket is to the user. */
-export function socketFailure(path: string, error: unknown): ApiError {
-  if (error instanceof ApiError) return error;
+export function socketFailure(path: string, error: unknown): ListenError {
+  if (error instanceof ListenError) return error;
   const denied = ['EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error));
-  return denied ? ApiError.of('API_SOCKET_DENIED', path) : ApiError.of('API_SOCKET_FAILED', path, messageOf(error));
+  return denied
+    ? ListenError.of('API_SOCKET_DENIED', path)
+    : ListenError.of('API_SOCKET_FAILED', path, messageOf(error));
 }
 
 /** Links `from` to `path`; what stands there is removed only if it is a socket that nobody answers on. */
@@ -82,15 +93,15 @@ async function linkAside(from: string, path: string): Promise<void> {
   const lock = join(dirname(path), `.${createHash('sha256').update(basename(path)).digest('hex').slice(0, 8)}`);
   for (const deadline = Date.now() + LOCK_TIMEOUT; !(await linkNew(from, lock));) {
     if (!(await isAnswered(lock))) await unlink(lock).catch(() => undefined);
-    else if (Date.now() > deadline) throw ApiError.of('API_SOCKET_IN_USE', path);
+    else if (Date.now() > deadline) throw ListenError.of('API_SOCKET_IN_USE', path);
     else await sleep(10);
   }
   try {
     const stat = await lstat(path).catch(() => null);
-    if (stat !== null && !stat.isSocket()) throw ApiError.of('API_SOCKET_NOT_A_SOCKET', path);
-    if (await isAnswered(path)) throw ApiError.of('API_SOCKET_IN_USE', path);
+    if (stat !== null && !stat.isSocket()) throw ListenError.of('API_SOCKET_NOT_A_SOCKET', path);
+    if (await isAnswered(path)) throw ListenError.of('API_SOCKET_IN_USE', path);
     await unlink(path).catch(() => undefined);
-    if (!(await linkNew(from, path))) throw ApiError.of('API_SOCKET_IN_USE', path);
+    if (!(await linkNew(from, path))) throw ListenError.of('API_SOCKET_IN_USE', path);
   } finally {
     await unlink(lock);
   }
@@ -128,14 +139,14 @@ export function isAnswered(path: string): Promise<boolean> {
   });
 }
 
-/** Mode 0660, group `relatd` where the host has it: its members may look, everybody else may not. */
-async function giveToGroup(path: string): Promise<void> {
-  const group = await groupId('relatd');
-  if (group !== null) {
-    // Only root and members may give a file to a group; for others the socket stays private.
-    await chown(path, process.getuid?.() ?? 0, group).catch(() => undefined);
+/** Its members may look, everybody else may not. */
+async function giveToGroup(path: string, group: number, required: boolean): Promise<void> {
+  try {
+    await chown(path, process.getuid?.() ?? 0, group);
+  } catch (error) {
+    // Only root and members may give a file to a group; for others the socket stays private, unless they asked for it.
+    if (required) throw error;
   }
-  await chmod(path, 0o660);
 }
 
 /** The number of a group in /etc/group, or null. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Readable, Writable } from 'node:stream';
-import { DEFAULT_SOCKET } from '@relatd/api';
+import { DEFAULT_SOCKET } from '@relatd/client';
 
 /** What a command may know of the process it runs in; tests give their own. */
 export interface Context {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApiError, type EventFilter, type RelatdClient } from '@relatd/api';
+import { ApiError, type EventFilter, type RelatdClient } from '@relatd/client';
 import type { Event } from '@relatd/model';
 
 /** Milliseconds until the next daemon is looked for: doubled each time, so that little of its beginning is missed. */

@@ -8,7 +8,7 @@ import {
   type ClientOptions,
   type Filter,
   type ListFilter,
-} from '@relatd/api';
+} from '@relatd/client';
 import type { Invocation } from './commands.js';
 import { print, socketPathOf, type Context, type Output } from './context.js';
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { monotonicNs, notify } from '@relatd/datapath';
-import { messageOf } from '@relatd/api';
+import { messageOf } from '@relatd/client';
 
 /** What the service manager is told of the daemon's life (sd_notify(3)). Without `$NOTIFY_SOCKET` nothing is sent. */
 export class ServiceManager {

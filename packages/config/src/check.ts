@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { formatMark, formatPorts, formatPrefix, type PortRange } from '@relatd/model';
+import { formatMark, formatPorts, formatPrefix, isLoopback, parseAddress, type PortRange } from '@relatd/model';
 import { assignmentPairs, type Assignment, type Guard } from './config.js';
 import { familiesOf, relate, sharedPacket } from './coverage.js';
 import { common, ofFamily } from './prefixSet.js';
+import type { ConfigInput } from './schema.js';
 
 /** Bounds of the datapath's tables: bpf/lib/types.h. */
 const PAIRS_MAX = 512;
@@ -255,5 +256,21 @@ export function checkInterfaces(
     if (watched.includes(name) || watched.includes(name.replace(/\.\d+$/, ''))) continue;
     // Not an error: a bridge is named by routing while its ports are what is watched.
     warn(path, `${name} is not in \`interfaces\`; add it, unless it is a bridge, bond or VLAN on one that is`);
+  }
+}
+
+/** Who may see the dashboard. */
+export function checkListen(listen: ConfigInput['listen'], warn: Finding): void {
+  const { metrics, 'token-file': tokenFile } = listen;
+  if (metrics === null) {
+    if (tokenFile !== undefined) warn(['listen', 'token-file'], 'has no effect: `metrics` is off');
+    return;
+  }
+  const bytes = parseAddress(metrics.address);
+  if (tokenFile === undefined && bytes !== null && !isLoopback(bytes)) {
+    warn(
+      ['listen', 'metrics'],
+      `others than this host reach ${metrics.address}, and no \`token-file\` is named: only /metrics is served there, not the dashboard; add \`token-file: /etc/relatd/token\``,
+    );
   }
 }

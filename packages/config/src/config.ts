@@ -70,7 +70,14 @@ export interface Config {
   readonly guard: readonly Guard[];
   /** How rules see RELATED: by the mark alone, or by `ct state related` as well. */
   readonly related: 'mark' | 'conntrack';
-  readonly listen: { readonly socket: string; readonly metrics: Listen | null };
+  readonly listen: {
+    readonly socket: string;
+    /** Whose members may use the socket; null: `relatd`, where the host has that group. */
+    readonly group: string | null;
+    readonly metrics: Listen | null;
+    /** Null: the dashboard asks for no token, and is served on loopback only. */
+    readonly tokenFile: string | null;
+  };
 }
 
 /** A pair of prefixes that an assignment covers. Family 0: both families. */

@@ -166,11 +166,13 @@ describe('a good file', () => {
           "perSource": 1024,
         },
         "listen": {
+          "group": null,
           "metrics": {
             "address": "127.0.0.1",
             "port": 9469,
           },
           "socket": "/run/relatd/relatd.sock",
+          "tokenFile": null,
         },
         "mark": {
           "mask": 4278190080,
@@ -219,11 +221,11 @@ describe('a good file', () => {
 interfaces: auto
 assignments:
   - { helper: ftp, port: 21, mark: "0x53000000", data: { ports: 40000 }, to: "::ffff:10.0.0.0/104" }
-listen: { metrics: off }
+listen: { metrics: off, group: operators }
 attach: clsact`);
     expect(config.assignments[0]).toMatchObject({ mark: 0x53000000, data: { ports: { from: 40000, to: 40000 } } });
     expect(config.assignments[0]?.to.map(formatPrefix)).toEqual(['10.0.0.0/8']);
-    expect([config.listen.metrics, config.attach]).toEqual([null, 'clsact']);
+    expect([config.listen.metrics, config.listen.group, config.attach]).toEqual([null, 'operators', 'clsact']);
   });
 
   it('asks the more specific assignment first', () => {
@@ -265,6 +267,30 @@ guard:
         "relatd.yaml:11:11: guard[0].to: only clients in active mode can pass: 10.0.0.0/24 is in \`from\` of an assignment, and in \`to\` of none",
       ]
     `);
+    const listen = (text: string) => parsed(`assignments: [{ helper: ftp, port: 21 }]\nlisten: { ${text} }`).warnings;
+    expect([
+      listen('metrics: 192.0.2.1:9469'),
+      listen('metrics: "[::]:9469"'),
+      listen('metrics: 192.0.2.1:9469, token-file: /etc/relatd/token'),
+      listen('metrics: 127.9.9.9:9469'),
+      listen('metrics: "[::1]:9469"'),
+      listen('metrics: off, token-file: /etc/relatd/token'),
+    ]).toMatchInlineSnapshot(`
+      [
+        [
+          "relatd.yaml:2:20: listen.metrics: others than this host reach 192.0.2.1, and no \`token-file\` is named: only /metrics is served there, not the dashboard; add \`token-file: /etc/relatd/token\`",
+        ],
+        [
+          "relatd.yaml:2:20: listen.metrics: others than this host reach ::, and no \`token-file\` is named: only /metrics is served there, not the dashboard; add \`token-file: /etc/relatd/token\`",
+        ],
+        [],
+        [],
+        [],
+        [
+          "relatd.yaml:2:37: listen.token-file: has no effect: \`metrics\` is off",
+        ],
+      ]
+    `);
     expect(parsed('assignments: []').warnings).toMatchInlineSnapshot(`
       [
         "relatd.yaml:1:14: assignments: nothing is assigned, so nothing is tracked",
@@ -296,7 +322,7 @@ hold: { deadline: 1h, unavailable: no }
 guard:
   to: 192.0.2.10
 related: contrack
-listen: { metrics: localhost:9469, socket: run, port: 1 }
+listen: { metrics: localhost:9469, socket: run, group: "a b", token-file: token, port: 1 }
 `),
     ).toMatchInlineSnapshot(`
       [
@@ -335,7 +361,9 @@ listen: { metrics: localhost:9469, socket: run, port: 1 }
         "relatd.yaml:20:10: related: "contrack" is not possible here; did you mean conntrack? Possible are mark and conntrack",
         "relatd.yaml:21:20: listen.metrics: "localhost:9469" is no address with a port; write 127.0.0.1:9469, or off",
         "relatd.yaml:21:44: listen.socket: "run" is no path of a socket; give an absolute one, like /run/relatd/relatd.sock",
-        "relatd.yaml:21:49: listen: unknown key "port"; known here are socket and metrics",
+        "relatd.yaml:21:56: listen.group: "a b" is no name of a group; write one like relatd",
+        "relatd.yaml:21:75: listen.token-file: "token" is no path of a file; give an absolute one, like /etc/relatd/token",
+        "relatd.yaml:21:82: listen: unknown key "port"; known here are socket, group, metrics and token-file",
       ]
     `);
   });
@@ -603,7 +631,7 @@ describe('any text', () => {
         idle: record('control', 'closed'),
         guard: fc.oneof(fc.array(record('to', 'ports'), { maxLength: 3 }), value),
         limits: record('flows', 'control'),
-        listen: record('socket', 'metrics'),
+        listen: record('socket', 'metrics', 'group', 'token-file'),
       },
       { requiredKeys: [] },
     );

@@ -4,7 +4,15 @@ import type { HelperDefaults, HelperDefinition } from '@relatd/grammar';
 import { definitions } from '@relatd/helpers';
 import { ANY, printable } from '@relatd/model';
 import type { z } from 'zod';
-import { checkAssignments, checkGuards, checkInterfaces, checkMarks, type Entry, type Finding } from './check.js';
+import {
+  checkAssignments,
+  checkGuards,
+  checkInterfaces,
+  checkListen,
+  checkMarks,
+  type Entry,
+  type Finding,
+} from './check.js';
 import type { Assignment, Config, Guard } from './config.js';
 import { rank } from './coverage.js';
 import { ownDefinitions } from './ownDefinitions.js';
@@ -165,6 +173,7 @@ function check(
       findings.warn(path, message, path[0] === 'zones' ? 'key' : 'value');
     });
   }
+  if (parts.listen !== undefined) checkListen(parts.listen, warn);
   const limits = parts.limits;
   if (limits?.control !== undefined && limits.control > limits.flows) {
     wrong(
@@ -204,6 +213,11 @@ function resolve(
     hold,
     guard: input.guard,
     related: input.related,
-    listen,
+    listen: {
+      socket: listen.socket,
+      group: listen.group ?? null,
+      metrics: listen.metrics,
+      tokenFile: listen['token-file'] ?? null,
+    },
   };
 }

@@ -81,7 +81,7 @@ describe('JSON schema', () => {
         [
           "listen",
           {},
-          "socket metrics",
+          "socket group metrics token-file",
         ],
       ]
     `);

@@ -262,7 +262,13 @@ export function configSchema(helpers: readonly string[]) {
         .section(
           {
             socket: f.socketPath("The daemon's socket.").prefault('/run/relatd/relatd.sock'),
+            group: f
+              .groupName('Whose members may use the socket; default relatd, where the host has that group.')
+              .optional(),
             metrics: f.listen('Prometheus and the dashboard: address and port, or `off`.').prefault('127.0.0.1:9469'),
+            'token-file': f
+              .filePath('A file with the token that the dashboard asks for.', '/etc/relatd/token')
+              .optional(),
           },
           'Where the daemon answers.',
         )

@@ -271,6 +271,25 @@ export function listen(description: string): Field<Listen | null> {
   });
 }
 
+/** Absolute path of a file. */
+export function filePath(description: string, example: string): Field<string> {
+  return field({ type: 'string', pattern: '^/', description }, (value, report) => {
+    if (typeof value === 'string' && value.startsWith('/') && !value.endsWith('/') && !value.includes('\0'))
+      return value;
+    report(`${show(value)} is no path of a file; give an absolute one, like ${example}`);
+    return undefined;
+  });
+}
+
+/** The name of a group of users, as groupadd takes it. */
+export function groupName(description: string): Field<string> {
+  return field({ type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_.-]{0,31}$', description }, (value, report) => {
+    if (typeof value === 'string' && /^[A-Za-z_][\w.-]{0,31}$/.test(value)) return value;
+    report(`${show(value)} is no name of a group; write one like relatd`);
+    return undefined;
+  });
+}
+
 /** Longest path of a unix socket in bytes: `sun_path` without its terminating zero. */
 const SOCKET_PATH_MAX = 107;
 

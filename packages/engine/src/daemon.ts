@@ -39,7 +39,7 @@ import { openNamespace } from './namespace.js';
 import { Relations } from './relations.js';
 import { Ruleset } from './ruleset.js';
 import { Statistics } from './statistics.js';
-import { daemonStatus, holdStatus, lossesOf, tableStatus } from './status.js';
+import { daemonStatus, holdStatus, lossesOf, tableStatus, version } from './status.js';
 
 /** Where a daemon's messages go. */
 export interface Logger {
@@ -505,10 +505,17 @@ export class Daemon implements EngineView {
     const [flows, expectations] = await Promise.all([this.flows(), this.expectations()]);
     const reasons = this.#datapath.tables.counters();
     return {
+      version,
+      started: new Date(this.#started).toISOString(),
       reasons,
       assignments: this.#statistics.assignments(this.#config.assignments, flows, expectations),
-      interfaces: this.#interfaces.status().map(({ name, watched }) => ({ name, watched })),
+      interfaces: this.#interfaces.status().map(({ name, watched, problems }) => ({
+        name,
+        watched,
+        problems: problems.length,
+      })),
       tables: tableStatus(this.#datapath.tables),
+      limits: { perSource: this.#config.limits.perSource },
       losses: lossesOf(reasons),
       hold: holdStatus(this.#datapath.holdDevice, this.#config.hold.unavailable, reasons),
     };

@@ -49,12 +49,13 @@ export class Statistics {
     flows: readonly Flow[],
     expectations: readonly Expectation[],
   ): AssignmentCounters[] {
-    return assignments.map(({ name, helper }) => ({
+    return assignments.map(({ name, helper, limits }) => ({
       ...this.#tally(name),
       name,
       helper,
       flows: countFlows(flows, name),
       expectations: expectations.filter((expectation) => expectation.assignment === name).length,
+      perMaster: limits.perMaster,
     }));
   }
 }

@@ -145,3 +145,9 @@ export function addressEquals(a: AddressBytes, b: AddressBytes): boolean {
   for (let index = 0; index < 16; index++) if (a[index] !== b[index]) return false;
   return true;
 }
+
+/** Whether only this host can reach the address: 127.0.0.0/8 and `::1`. */
+export function isLoopback(bytes: AddressBytes): boolean {
+  if (isMappedIPv4(bytes)) return bytes[12] === 127;
+  return bytes.every((byte, index) => byte === (index === 15 ? 1 : 0));
+}

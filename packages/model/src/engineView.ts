@@ -11,6 +11,8 @@ export interface AssignmentCounters {
   readonly helper: string;
   readonly flows: { readonly control: number; readonly related: number };
   readonly expectations: number;
+  /** How many of them each control connection may have. */
+  readonly perMaster: number;
   readonly controlTotal: number;
   readonly relatedTotal: number;
   readonly expectationTotal: number;
@@ -24,14 +26,22 @@ export interface AssignmentCounters {
 export interface InterfaceCounters {
   readonly name: string;
   readonly watched: boolean;
+  /** How many things do not work here; `status` has the sentences. */
+  readonly problems: number;
 }
 
 /** What metrics are made of. Never per address or port of a flow: such labels grow without bound. */
 export interface Counters {
+  /** Version of the daemon. */
+  readonly version: string;
+  /** When the daemon started: ISO 8601, UTC. */
+  readonly started: string;
   readonly reasons: Readonly<Record<Reason, number>>;
   readonly assignments: readonly AssignmentCounters[];
   readonly interfaces: readonly InterfaceCounters[];
   readonly tables: readonly TableStatus[];
+  /** What one address may hold: control connections that it opened, and expectations on those. */
+  readonly limits: { readonly perSource: number };
   readonly losses: Status['losses'];
   readonly hold: HoldStatus;
 }

@@ -10,7 +10,7 @@ function text(message: string, hint: string): ErrorText {
   return { message, hint };
 }
 
-/** Every error of the control plane by its stable code. The addon's codes are in native/, the API's own in packages/api. */
+/** Every error of the control plane by its stable code. The addon's codes are in native/, the API's own in packages/client and packages/api. */
 const ERRORS = {
   CONFIG_INVALID: (file: string, count: number) =>
     text(

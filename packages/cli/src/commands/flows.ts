@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { matches } from '@relatd/api';
+import { matches } from '@relatd/client';
 import { FLOW_COLUMNS, flowRow } from '@relatd/model';
 import type { Run } from '../commands.js';
 import { print } from '../context.js';

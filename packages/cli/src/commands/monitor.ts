@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { matchesEvent, type EventFilter } from '@relatd/api';
+import { matchesEvent, type EventFilter } from '@relatd/client';
 import { eventLine } from '../colour.js';
 import type { Invocation, Run } from '../commands.js';
 import { print } from '../context.js';

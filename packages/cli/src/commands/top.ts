@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ReadStream, WriteStream } from 'node:tty';
-import { matches, type Filter } from '@relatd/api';
+import { matches, type Filter } from '@relatd/client';
 import { formatMilliseconds, parseMilliseconds, printable } from '@relatd/model';
 import type { Invocation, Run } from '../commands.js';
 import type { Context } from '../context.js';

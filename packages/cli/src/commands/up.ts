@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { resolve } from 'node:path';
-import { listenApi, listenMetrics, messageOf, type ApiServer, type MetricsServer } from '@relatd/api';
+import { createRequire } from 'node:module';
+import { dirname, resolve } from 'node:path';
+import { listenApi, listenMetrics, type ApiServer, type MetricsServer } from '@relatd/api';
+import { messageOf } from '@relatd/client';
 import type { Config } from '@relatd/config';
 import { startDaemon, type Daemon } from '@relatd/engine';
 import type { ReloadResult } from '@relatd/model';
@@ -35,7 +37,7 @@ export const run: Run = async (context, { options }) => {
   try {
     // Before the datapath: a second daemon at this socket leaves without having touched anything. And before the engine
     // enters another network namespace: metrics stay in the caller's.
-    await listeners.open(socketPath, listen.metrics);
+    await listeners.open(socketPath, listen);
     const daemon = await startDaemon({
       configPath: file,
       netns: valueOf(options['netns']),
@@ -76,9 +78,11 @@ class Listeners {
     this.#manager = manager;
   }
 
-  async open(socketPath: string, metrics: Config['listen']['metrics']): Promise<void> {
-    this.#api = await listenApi({ socketPath, reload: () => this.reload() });
-    if (metrics !== null) this.#metrics = await listenMetrics(metrics);
+  async open(socketPath: string, { group, metrics, tokenFile }: Config['listen']): Promise<void> {
+    this.#api = await listenApi({ socketPath, group, reload: () => this.reload() });
+    if (metrics === null) return;
+    this.#metrics = await listenMetrics({ ...metrics, tokenFile, dashboard: dashboardFolder() });
+    this.#logger.info(`dashboard at http://${this.#metrics.address}/`);
   }
 
   serve(daemon: Daemon): void {
@@ -110,6 +114,15 @@ class Listeners {
   async close(): Promise<void> {
     await this.#metrics?.close();
     await this.#api?.close();
+  }
+}
+
+/** Where the dashboard was built; null where it was not. */
+function dashboardFolder(): string | null {
+  try {
+    return dirname(createRequire(import.meta.url).resolve('@relatd/dashboard/index.html'));
+  } catch {
+    return null;
   }
 }
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { RelatdClient } from '@relatd/api';
+import { RelatdClient } from '@relatd/client';
 import { Lab, Namespace, removeOnDeath, startVsftpd, type FtpServer, type RunningProcess } from '@relatd/lab';
 
 /** The script of the `relatd` command: the daemon of the demo is a process of its own, as everywhere else. */
