@@ -139,6 +139,8 @@ int relatd_main(struct __sk_buff *skb)
 		return seen_at_ingress(skb, hook) ? PASS :
 						    guard_unreadable(skb, config, packet, reason);
 	}
+	if (unlikely(packet_is_syn(packet)))
+		syn_note(skb, packet);
 	if (likely(!port_filter_passes(totals, &packet->tuple))) {
 		mark_clear(skb, config, hook);
 		if (likely(!config->guards) || seen_at_ingress(skb, hook))
@@ -195,6 +197,8 @@ struct layout {
 	struct request request;
 	struct source source;
 	struct embryo_set embryo_set;
+	struct syn syn;
+	struct untracked untracked;
 	enum reason reason;
 	enum direction direction;
 	enum hook hook;
@@ -210,6 +214,8 @@ struct layout {
 	enum address_kind address_kind;
 	enum expect_flag expect_flag;
 	enum embryo_flag embryo_flag;
+	enum syn_flag syn_flag;
+	enum untracked_why untracked_why;
 	enum interface_flag interface_flag;
 	enum hold_policy hold_policy;
 	enum event_type event_type;
