@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { request, type IncomingMessage } from 'node:http';
-import type { Event, Expectation, Flow, ReloadResult, Status } from '@relatd/model';
+import type { Event, Expectation, Explanation, Flow, ReloadResult, Status, WhyQuestion } from '@relatd/model';
 import { ApiError, errnoOf, type ErrorAnswer } from './errors.js';
 import type { ListFilter } from './filter.js';
 import { readLines } from './lines.js';
+import { queryOf } from './why.js';
 
 /** Where a daemon's socket is when nobody says otherwise. */
 export const DEFAULT_SOCKET = '/run/relatd/relatd.sock';
@@ -36,6 +37,11 @@ export class RelatdClient {
 
   status(): Promise<Status> {
     return this.#json<Status>('GET', '/v1/status');
+  }
+
+  /** Why a connection was RELATED, or why not. */
+  why(question: WhyQuestion): Promise<Explanation> {
+    return this.#json<Explanation>('GET', `/v1/why${query(queryOf(question))}`);
   }
 
   /** Asks the daemon to read its configuration file again. A bad file is `API_REFUSED` with `answer.problems`. */
@@ -129,7 +135,7 @@ export class RelatdClient {
   }
 }
 
-function query(filter: ListFilter): string {
+function query(filter: object): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(filter)) {
     if (typeof value === 'string') parameters.set(name, value);

@@ -5,6 +5,7 @@ import type { EngineView, ReloadResult } from '@relatd/model';
 import { errnoOf, messageOf, type ErrorAnswer } from './errors.js';
 import { EventHub } from './hub.js';
 import { matches, type ListFilter } from './filter.js';
+import { questionOf, whySchema, type WhyQuery } from './why.js';
 import { socketFailure, takePlace } from './socket.js';
 
 /** Event streams at the same time; each may cost `BACKLOG_BYTES`. */
@@ -133,6 +134,11 @@ function addRoutes(app: FastifyInstance, sources: Sources): void {
     return sendList(reply, expectations.filter(matches(request.query)));
   });
   app.get('/v1/status', () => sources.view().status());
+  app.get<{ Querystring: WhyQuery }>('/v1/why', { schema: whySchema }, async (request) => {
+    const question = questionOf(request.query);
+    if (typeof question === 'string') refuse(400, 'bad-request', question);
+    return sources.view().why(question);
+  });
   app.get('/v1/events', { exposeHeadRoute: false }, (request, reply) => {
     const hub = sources.hub();
     if (hub.size >= STREAMS_MAX) {

@@ -94,6 +94,8 @@ export class Datapath {
   readonly tables: Tables;
   /** Whether there was pinned state. */
   readonly adopted: boolean;
+  /** The daemon before, as far as it left something: boot times, ns; `stopped` 0: it did not stop in an orderly way. */
+  readonly before: { readonly started: bigint; readonly stopped: bigint } | null;
   /** Tables that kept the size they had, because live entries stand in them. */
   readonly kept: readonly KeptMap[];
   readonly #object: BpfObject;
@@ -113,7 +115,9 @@ export class Datapath {
     this.kept = this.#object.kept;
     this.tables = new Tables((name) => this.#object.map(name));
     this.#requests = new Requests(this.#object.program('relatd_request'));
-    this.#config = this.#initialConfig();
+    const previous = this.adopted ? this.tables.config() : zeroConfig();
+    this.before = this.adopted ? { started: previous.started, stopped: previous.stopped } : null;
+    this.#config = this.#initialConfig(previous);
     this.#writeConfig();
     migrateCounters(counters, this.tables);
     migrateStreams(directory, this.tables, this.#requests);
@@ -190,8 +194,7 @@ export class Datapath {
     }
   }
 
-  #initialConfig(): ConfigRecord {
-    const previous = this.adopted ? this.tables.config() : zeroConfig();
+  #initialConfig(previous: ConfigRecord): ConfigRecord {
     const embryonic = this.tables.map('embryos').maxEntries;
     return {
       ...previous,

@@ -10,9 +10,9 @@ export { machineBytes } from './machine.js';
 export { LayoutError } from './pinnedState.js';
 export { pinDirectory } from './pins.js';
 export { requestOf, type RequestAnswer } from './requests.js';
-export { RingRecord, recordMemory, type RecordMemory } from './ringRecord.js';
+export { RingRecord, eventRecord, recordMemory, sampleRecord, type RecordMemory } from './ringRecord.js';
 export { inSlices } from './slices.js';
-export { Tables, type AssignmentName, type FlowEntry, type TableFill } from './tables.js';
+export { Tables, type AssignmentName, type FlowEntry, type PinnedAssignment, type TableFill } from './tables.js';
 export { reverseTuple, sortTuple, tupleBytes, tupleId, tupleOf } from './tuple.js';
 export {
   DialogueFlag,
@@ -28,6 +28,10 @@ export {
   Limit,
   RequestOp,
   StreamFlag,
+  SynFlag,
+  UntrackedWhy,
+  zeroEvent,
+  zeroSample,
   type AssignmentRecord,
   type EventRecord,
   type ExpectRecord,
@@ -39,6 +43,8 @@ export {
   type RequestRecord,
   type SampleRecord,
   type StreamRecord,
+  type SynRecord,
   type TupleRecord,
+  type UntrackedRecord,
 } from './generated/layout.js';
 export { Namespace, boottimeNs, checkSystem, isNativeError, monotonicNs, type Interface } from '@relatd/native';

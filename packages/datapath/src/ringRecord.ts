@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   EVENT_AT,
+  EVENT_SIZE,
   EXPECT_AT,
   EventType,
   FLOW_AT,
   SAMPLE_AT,
+  SAMPLE_SIZE,
+  TUPLE_AT,
   readEvent,
+  writeEvent,
+  writeSample,
   type EventRecord,
   type SampleRecord,
 } from './generated/layout.js';
@@ -85,6 +90,22 @@ export class RingRecord {
     return this.#memory.view.getUint16(this.#at + EVENT_AT.expect + EXPECT_AT.assignment, true);
   }
 
+  /** Boot time, ns. */
+  get time(): bigint {
+    return this.#id(this.isSample ? SAMPLE_AT.time : EVENT_AT.time);
+  }
+
+  /** Of an event: whether one end of what it is about has this address, 16 bytes as four words of this machine. */
+  hasAddress(words: Uint32Array): boolean {
+    return this.#addressIs(TUPLE_AT.source, words) || this.#addressIs(TUPLE_AT.destination, words);
+  }
+
+  #addressIs(end: number, words: Uint32Array): boolean {
+    const from = (this.#at + EVENT_AT.tuple + end) >>> 2;
+    for (let index = 3; index >= 0; index--) if (this.#memory.words[from + index] !== words[index]) return false;
+    return true;
+  }
+
   /** What an event says. */
   event(): EventRecord {
     return readEvent(this.#memory.view, this.#at);
@@ -114,3 +135,25 @@ export const recordMemory = (buffer: ArrayBuffer): RecordMemory => ({
   view: new DataView(buffer),
   words: new Uint32Array(buffer),
 });
+
+/** What user space has to tell of its own, in the form of the datapath's records. */
+export function eventRecord(event: EventRecord): RingRecord {
+  const memory = recordMemory(new ArrayBuffer(EVENT_SIZE));
+  writeEvent(memory.view, 0, event);
+  return placed(memory, EVENT_SIZE);
+}
+
+/** The same of a payload. */
+export function sampleRecord(sample: SampleRecord): RingRecord {
+  const length = SAMPLE_AT.data + sample.length;
+  const memory = recordMemory(new ArrayBuffer((SAMPLE_SIZE + sample.length + 7) & ~7));
+  writeSample(memory.view, 0, sample);
+  new Uint8Array(memory.view.buffer).set(sample.data.subarray(0, sample.length), SAMPLE_AT.data);
+  return placed(memory, length);
+}
+
+function placed(memory: RecordMemory, length: number): RingRecord {
+  const record = new RingRecord(memory);
+  record.place(memory, 0, length);
+  return record;
+}

@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Assignment, Config } from '@relatd/config';
-import { Datapath, HoldPolicy, assertFits, checkSystem, type Namespace, type RingRecord } from '@relatd/datapath';
+import {
+  Datapath,
+  FlowKind,
+  HoldPolicy,
+  assertFits,
+  checkSystem,
+  type FlowEntry,
+  type Namespace,
+  type RingRecord,
+} from '@relatd/datapath';
 import { helpers, type Helper } from '@relatd/helpers';
 import {
   REASONS,
@@ -9,15 +18,17 @@ import {
   type EngineView,
   type Event,
   type Expectation,
+  type Explanation,
   type Flow,
   type ReloadResult,
   type Status,
+  type WhyQuestion,
 } from '@relatd/model';
 import { AssignmentIds, assertGuardsFit, guardRecords, policyRecord, portAssignments } from './assignments.js';
 import { Backlog } from './backlog.js';
 import { laterChanges, readConfig, sameConfig, tableSizes } from './configuration.js';
 import { Connections } from './connections.js';
-import { expectationsOf, flowsOf, type Names } from './convert.js';
+import { bootTimeToMs, expectationsOf, flowsOf, type Names } from './convert.js';
 import { Details } from './details.js';
 import { EventHub } from './eventHub.js';
 import { EventTranslator, kindOf } from './eventTranslator.js';
@@ -28,6 +39,11 @@ import { Limiter } from './limiter.js';
 import { openNamespace } from './namespace.js';
 import { Statistics } from './statistics.js';
 import { daemonStatus, holdStatus, lossesOf, tableStatus } from './status.js';
+import { collectEvidence } from './why/collect.js';
+import { explain } from './why/explain.js';
+import { History } from './why/history.js';
+import { Life } from './why/life.js';
+import { refusalRecord, saidRecords } from './why/records.js';
 
 /** Where a daemon's messages go. */
 export interface Logger {
@@ -76,7 +92,11 @@ export class Daemon implements EngineView {
   readonly #details: Details;
   readonly #names: Names;
   readonly #translator: EventTranslator;
+  readonly #history = new History();
+  readonly #life: Life;
   readonly #started = Date.now();
+  /** Control connections of whose words nothing is kept. */
+  #discreet = new Set<bigint>();
   #byId: ReadonlyMap<number, Assignment> = new Map();
   #helpers: ReadonlyMap<string, Helper> = helpers;
   #config: Config;
@@ -97,6 +117,7 @@ export class Daemon implements EngineView {
     };
     this.#hub = new EventHub(failed);
     this.#datapath = Datapath.open(namespace, tableSizes(config), options.discardState ?? false);
+    this.#life = lifeOf(this.#datapath);
     this.#ids = new AssignmentIds((id) => this.#datapath.tables.assignmentName(id));
     this.#backlog = new Backlog((record) => {
       this.#guarded(() => {
@@ -111,8 +132,13 @@ export class Daemon implements EngineView {
       assignment: (id) => this.#byId.get(id) ?? null,
       helper: (name) => this.#helpers.get(name) ?? null,
       refused: (refusal) => {
+        this.#history.keep(refusalRecord(refusal));
         const entry = refusal.expect === null ? this.#datapath.tables.flow(refusal.connection.tuple) : null;
         this.#emit(this.#translator.refused(refusal, entry));
+      },
+      heard: (connection, segment) => {
+        if (connection.assignment.detail !== 'full') return;
+        for (const record of saidRecords(connection, segment)) this.#history.keep(record);
       },
       failed,
     });
@@ -241,6 +267,7 @@ export class Daemon implements EngineView {
     for (const { item, count } of this.#faults.due())
       this.#options.logger.warn(`${String(count)} more times: ${item.split('\n', 1)[0] ?? ''}`);
     const lost = this.#datapath.takeLost();
+    this.#life.lost(lost, Date.now());
     if (lost > 0) this.#emit({ time: new Date().toISOString(), type: 'lost', count: lost });
     if (++this.#rounds % PRUNE_ROUNDS === 0 || lost > 0) await this.#compareWithTables();
     // Their beginnings may be among what was lost.
@@ -292,6 +319,7 @@ export class Daemon implements EngineView {
       datapath.setPolicy(id, policyRecord(assignment, machines.numbers.get(assignment.helper) ?? 0));
     this.#byId = byId;
     this.#config = config;
+    this.#discreet = this.#discreetOf(flows);
     this.#connections.reassign();
     datapath.guard(guardRecords(config.guard));
     const idOf = new Map([...byId].map(([id, assignment]) => [assignment, id]));
@@ -300,9 +328,20 @@ export class Daemon implements EngineView {
     });
   }
 
+  /** Those of these flows of whose words nothing is kept. */
+  #discreetOf(flows: readonly FlowEntry[]): Set<bigint> {
+    const controls = flows.filter(({ flow }) => flow.kind === FlowKind.control && this.#isDiscreet(flow.assignment));
+    return new Set(controls.map(({ flow }) => flow.id));
+  }
+
+  #isDiscreet(assignment: number): boolean {
+    return this.#byId.get(assignment)?.detail !== 'full';
+  }
+
   /** What a sample says is of interest only to people, if the tables have decided about it: it waits until they ask. */
   #sampled(record: RingRecord): void {
     const id = record.sampledFlow;
+    if (!this.#discreet.has(id)) this.#history.keep(record);
     if (record.reason === DECIDED && (this.#backlog.has(id) || this.#connections.byId(id) !== undefined)) {
       this.#backlog.keep(id, record);
       return;
@@ -314,12 +353,15 @@ export class Daemon implements EngineView {
   /** Counted and told at once; what follows from it waits until somebody asks. */
   #happened(record: RingRecord): void {
     const kind = kindOf(record.type);
+    this.#history.keep(record);
     switch (kind) {
       case 'controlNew':
         this.#statistics.began('control', this.#ids.name(record.flowAssignment).name);
+        if (this.#isDiscreet(record.flowAssignment)) this.#discreet.add(record.flow);
         this.#backlog.keep(record.flow, record);
         break;
       case 'controlEnd':
+        this.#discreet.delete(record.flow);
         this.#keep(record.flow, record);
         // Whoever has looked at it once does not keep it beyond its end.
         if (this.#connections.byId(record.flow) !== undefined) this.#backlog.read(record.flow);
@@ -454,6 +496,29 @@ export class Daemon implements EngineView {
     };
   }
 
+  async why(question: WhyQuestion): Promise<Explanation> {
+    const { tables } = this.#datapath;
+    const evidence = await collectEvidence(question, {
+      history: this.#history,
+      drain: this.#drainEvents,
+      tables,
+      names: this.#names,
+      assignment: (id) => this.#byId.get(id) ?? null,
+      helper: (name) => this.#helpers.get(name) ?? null,
+      itself: () => {
+        const { since, complete } = this.#history;
+        return {
+          now: Date.now(),
+          ...this.#life.evidence(since === null ? null : bootTimeToMs(since), complete),
+          watched: this.#interfaces.watched.map(({ name }) => name),
+          assignments: this.#config.assignments,
+          guards: this.#config.guard,
+        };
+      },
+    });
+    return explain(question, evidence);
+  }
+
   subscribe(listener: (event: Event) => void): () => void {
     return this.#hub.subscribe(listener);
   }
@@ -485,4 +550,9 @@ export class Daemon implements EngineView {
     }
     return Promise.resolve();
   }
+}
+
+function lifeOf({ started, before }: Datapath): Life {
+  const stopped = before === null || before.stopped === 0n ? null : bootTimeToMs(before.stopped);
+  return new Life(bootTimeToMs(started), before === null ? null : { stopped });
 }

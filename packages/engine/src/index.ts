@@ -4,7 +4,7 @@
 import { Daemon, type DaemonOptions } from './daemon.js';
 
 export { Daemon, type DaemonOptions, type Logger } from './daemon.js';
-export { offlineExpectations, offlineFlows, offlineStatus, takeDown, type Where } from './offline.js';
+export { offlineExpectations, offlineFlows, offlineStatus, offlineWhy, takeDown, type Where } from './offline.js';
 
 /** Loads, attaches and begins to serve. */
 export function startDaemon(options: DaemonOptions): Promise<Daemon> {

@@ -11,11 +11,22 @@ import {
   pinDirectory,
   type Namespace,
 } from '@relatd/datapath';
-import { RelatdError, formatMark, type Expectation, type Flow, type Status } from '@relatd/model';
-import { bootTimeToIso, expectationsOf, flowsOf, type Names } from './convert.js';
+import {
+  RelatdError,
+  formatMark,
+  type Expectation,
+  type Explanation,
+  type Flow,
+  type Status,
+  type WhyQuestion,
+} from '@relatd/model';
+import { pinnedAssignment } from './assignments.js';
+import { bootTimeToIso, bootTimeToMs, expectationsOf, flowsOf, type Names } from './convert.js';
 import { explained } from './failure.js';
 import { openNamespace } from './namespace.js';
 import { countFlows, counterWarnings, holdStatus, lossesOf, tableStatus, version } from './status.js';
+import { collectEvidence } from './why/collect.js';
+import { explain } from './why/explain.js';
 
 /** Which network namespace; null: the caller's. */
 export interface Where {
@@ -102,13 +113,13 @@ export function offlineStatus(where: Where): Promise<Status> {
       namespace: where.netns ?? 'current',
       kernel: release(),
       interfaces,
-      assignments: tables.assignments().map(({ mark, ...assignment }) => ({
-        ...assignment,
+      assignments: tables.assignments().map(({ name, helper, protocol, port, mark }) => ({
+        ...{ name, helper, protocol, port },
         interface: null,
         from: [],
         to: [],
         mark: formatMark(mark),
-        flows: countFlows(flows, assignment.name),
+        flows: countFlows(flows, name),
       })),
       tables: tableStatus(tables),
       counters,
@@ -116,6 +127,31 @@ export function offlineStatus(where: Where): Promise<Status> {
       hold: holdStatus(null, config.holdPolicy === HoldPolicy.pass ? 'pass' : 'drop', counters),
       warnings: [...warningsOf(running, orderly), ...counterWarnings(counters)],
     };
+  });
+}
+
+/** Why a connection was RELATED, or why not, as far as the pins tell. */
+export function offlineWhy(where: Where, question: WhyQuestion): Promise<Explanation> {
+  return withPins(where, async (tables, names, namespace) => {
+    const { stopped } = tables.config();
+    const now = Date.now();
+    const pinned = tables.assignments();
+    const watched = namespace.interfaces().filter(({ index }) => attachedMode(namespace, index) !== null);
+    const evidence = await collectEvidence(question, {
+      history: null,
+      drain: () => undefined,
+      tables,
+      names,
+      assignment: () => null,
+      helper: () => null,
+      itself: () => ({
+        ...{ now, started: null, loaded: null, since: null, lost: [], guards: [] },
+        away: [{ from: stopped === 0n ? null : bootTimeToMs(stopped), to: now }],
+        watched: watched.map(({ name }) => name),
+        assignments: pinned.map((assignment) => pinnedAssignment(assignment, names)),
+      }),
+    });
+    return explain(question, evidence);
   });
 }
 
