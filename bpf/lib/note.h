@@ -26,6 +26,17 @@ struct {
 	__type(value, struct untracked);
 } untracked SEC(".maps");
 
+/*
+ * When the daemon was last known to live, boot time in ns. The datapath never looks; it is here to be pinned: after a kill
+ * nothing else tells.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} heartbeat SEC(".maps");
+
 #define NSEC_PER_MSEC 1000000ULL
 #define UNTRACKED_STEP 1000 /* ms: other packets only read the note */
 

@@ -33,7 +33,7 @@ export function questionOf({ source, destination, zone, at }: WhyQuery): WhyQues
   if (source !== undefined && from === null)
     return 'source: write ADDRESS or ADDRESS:PORT, IPv6 with a port as [ADDRESS]:PORT';
   const to = parseEndpoint(destination);
-  if (to?.port == null) return 'destination: write ADDRESS:PORT, IPv6 as [ADDRESS]:PORT';
+  if (to === null || to.port === null) return 'destination: write ADDRESS:PORT, IPv6 as [ADDRESS]:PORT';
   const number = zone === undefined ? null : Number(zone);
   if (number !== null && number > 0xffff) return 'zone: 0 to 65535';
   const time = at === undefined ? null : Date.parse(at);

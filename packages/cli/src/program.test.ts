@@ -49,6 +49,7 @@ describe('help', () => {
         'flows',
         'expectations',
         'monitor',
+        'why',
         'status',
         'rules',
         'helper',

@@ -94,8 +94,11 @@ export class Datapath {
   readonly tables: Tables;
   /** Whether there was pinned state. */
   readonly adopted: boolean;
-  /** The daemon before, as far as it left something: boot times, ns; `stopped` 0: it did not stop in an orderly way. */
-  readonly before: { readonly started: bigint; readonly stopped: bigint } | null;
+  /**
+   * The daemon before, as far as it left something; boot times, ns. `stopped` 0: it did not stop in an orderly way; `alive`: when it
+   * was last known to live, 0 where that is not known.
+   */
+  readonly before: { readonly stopped: bigint; readonly alive: bigint } | null;
   /** Tables that kept the size they had, because live entries stand in them. */
   readonly kept: readonly KeptMap[];
   readonly #object: BpfObject;
@@ -116,7 +119,8 @@ export class Datapath {
     this.tables = new Tables((name) => this.#object.map(name));
     this.#requests = new Requests(this.#object.program('relatd_request'));
     const previous = this.adopted ? this.tables.config() : zeroConfig();
-    this.before = this.adopted ? { started: previous.started, stopped: previous.stopped } : null;
+    this.before = this.adopted ? { stopped: previous.stopped, alive: this.tables.heartbeat() } : null;
+    this.beat();
     this.#config = this.#initialConfig(previous);
     this.#writeConfig();
     migrateCounters(counters, this.tables);
@@ -232,6 +236,13 @@ export class Datapath {
   /** Boot time at which this daemon took over, ns. */
   get started(): bigint {
     return this.#config.started;
+  }
+
+  /** Leaves word that this daemon lives. */
+  beat(): void {
+    const value = new Uint8Array(8);
+    viewOf(value).setBigUint64(0, boottimeNs(), true);
+    this.tables.map('heartbeat').update(numberKey(0), value);
   }
 
   /** Events that were lost since this was asked last, by whichever daemon. */

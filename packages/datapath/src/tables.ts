@@ -142,6 +142,11 @@ export class Tables {
     return this.#only('totals', readTotals);
   }
 
+  /** Boot time at which a daemon was last known to live, ns; 0: not known. */
+  heartbeat(): bigint {
+    return this.#only('heartbeat', (view, at) => view.getBigUint64(at, true));
+  }
+
   async flows(): Promise<FlowEntry[]> {
     const { count, keys, values } = await this.map('flows').entries();
     const keyView = viewOf(keys);

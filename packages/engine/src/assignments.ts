@@ -110,7 +110,7 @@ export function pinnedAssignment(
   { name, protocol, port, pairs }: PinnedAssignment,
   names: { interface(ifindex: number): string },
 ): AssignmentEvidence {
-  const [{ ifindex = 0 } = {}] = pairs;
+  const ifindex = pairs[0]?.ifindex ?? 0;
   return {
     ...{ name, protocol, port, data: null },
     interface: ifindex === 0 ? null : names.interface(ifindex),

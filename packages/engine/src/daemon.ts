@@ -261,6 +261,7 @@ export class Daemon implements EngineView {
 
   async #housekeep(): Promise<void> {
     if (this.#datapath.holdDevice === null) this.#hold();
+    this.#datapath.beat();
     this.#connections.catchUp();
     this.#backlog.forget(this.#config.idle.closed + SWEEP_MS);
     for (const event of this.#translator.due()) this.#emit(event);
@@ -553,6 +554,9 @@ export class Daemon implements EngineView {
 }
 
 function lifeOf({ started, before }: Datapath): Life {
-  const stopped = before === null || before.stopped === 0n ? null : bootTimeToMs(before.stopped);
-  return new Life(bootTimeToMs(started), before === null ? null : { stopped });
+  const time = (boot: bigint): number | null => (boot === 0n ? null : bootTimeToMs(boot));
+  return new Life(
+    bootTimeToMs(started),
+    before === null ? null : { stopped: time(before.stopped), alive: time(before.alive) },
+  );
 }

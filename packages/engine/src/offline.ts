@@ -134,6 +134,7 @@ export function offlineStatus(where: Where): Promise<Status> {
 export function offlineWhy(where: Where, question: WhyQuestion): Promise<Explanation> {
   return withPins(where, async (tables, names, namespace) => {
     const { stopped } = tables.config();
+    const gone = stopped === 0n ? tables.heartbeat() : stopped;
     const now = Date.now();
     const pinned = tables.assignments();
     const watched = namespace.interfaces().filter(({ index }) => attachedMode(namespace, index) !== null);
@@ -146,7 +147,7 @@ export function offlineWhy(where: Where, question: WhyQuestion): Promise<Explana
       helper: () => null,
       itself: () => ({
         ...{ now, started: null, loaded: null, since: null, lost: [], guards: [] },
-        away: [{ from: stopped === 0n ? null : bootTimeToMs(stopped), to: now }],
+        away: [{ from: gone === 0n ? null : bootTimeToMs(gone), to: now }],
         watched: watched.map(({ name }) => name),
         assignments: pinned.map((assignment) => pinnedAssignment(assignment, names)),
       }),

@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import {
-  formatDuration,
-  formatEndpoint,
-  formatPath,
-  formatPorts,
-  formatPrefix,
-  prefixCovers,
-  parseAddress,
-} from '@relatd/model';
+import { formatDuration, formatPath, formatPorts, formatPrefix, prefixCovers, parseAddress } from '@relatd/model';
 import type {
   ControlEvidence,
   End,
@@ -22,7 +14,7 @@ import type {
   UntrackedEvidence,
 } from './evidence.js';
 import type { Subject } from './subject.js';
-import { endpointFits, isBetween } from './subject.js';
+import { endpointFits, isBetween, sameConnection } from './subject.js';
 import { controlWords, countWords, openerWord, patternWords, purposeWords, reasonWords, spanWords } from './words.js';
 
 /** Something that was seen; null: not of one moment. */
@@ -65,9 +57,12 @@ export function controlFacts(control: ControlEvidence): Fact[] {
     facts.push({ time, text: `#${control.id} is no longer parsed (${reason}): ${reasonWords(reason)}` });
   }
   if (control.ended !== null)
-    facts.push({ time: control.ended.time, text: `#${control.id} ended (${control.ended.reason})` });
+    facts.push({ time: control.ended.time, text: `#${control.id} ended${because(control.ended)}` });
   return facts;
 }
+
+/** ` (fin)`; nothing where it is not known. */
+const because = ({ reason }: End): string => (reason === 'none' ? '' : ` (${reason})`);
 
 /** What announced an expectation or was refused; undefined: it is not known. */
 export function saidFor(
@@ -104,7 +99,8 @@ export function expectationFacts(expectation: ExpectationEvidence, evidence: Evi
   ];
   // The announcement is read in the same packet: it stands in front.
   if (said !== undefined) facts.unshift({ ...saidFact(said, master), time: Math.min(said.time, created) });
-  if (ended !== null) facts.push({ time: ended.time, text: endText(expectation, ended, evidence) });
+  if (ended !== null)
+    facts.push({ time: Math.min(ended.time, deadline ?? Infinity), text: endText(expectation, ended, evidence) });
   return facts;
 }
 
@@ -130,7 +126,7 @@ export function refusalFacts(refusal: RefusalEvidence, evidence: Evidence): Fact
 /** What the assignment of a refused announcement admits, where that is the point. */
 export function policyFacts({ reason, assignment }: RefusalEvidence, evidence: Evidence): Fact[] {
   const configured = evidence.assignments.find(({ name }) => name === assignment);
-  if (configured?.data == null) return [];
+  if (configured === undefined || configured.data === null) return [];
   if (reason === 'port-range')
     return [{ time: null, text: `${assignment} admits data ports ${formatPorts(configured.data.ports)} (data.ports)` }];
   if (reason === 'address')
@@ -148,22 +144,16 @@ export function relatedFacts(related: RelatedEvidence, protocol: Subject['protoc
   if (related.ended !== null)
     facts.push({
       time: related.ended.time,
-      text: `#${related.id} ended (${related.ended.reason}) after ${spanWords(related.ended.time - related.began)}`,
+      text: `#${related.id} ended${because(related.ended)} after ${spanWords(related.ended.time - related.began)}`,
     });
   return facts;
 }
 
-export function untrackedFacts(untracked: UntrackedEvidence, evidence: Evidence): Fact[] {
-  const by = untracked.interface === null ? '' : ` by ${untracked.interface}`;
-  const facts: Fact[] = [
-    { time: untracked.time, text: `a connection ${formatPath(untracked)} was seen${by}: no control connection` },
-  ];
-  if (untracked.why === 'limit')
-    facts.push({
-      time: untracked.time,
-      text: `it was not tracked (${untracked.reason}): ${reasonWords(untracked.reason)}`,
-    });
-  return [...facts, ...misfits(untracked, evidence).map((text) => ({ time: null, text }))];
+export function untrackedFacts({ time, why, reason, interface: by, ...untracked }: UntrackedEvidence): Fact[] {
+  const where = by === null ? '' : ` by ${by}`;
+  const seen = { time, text: `a connection ${formatPath(untracked)} was seen${where}: no control connection` };
+  if (why !== 'limit') return [seen];
+  return [seen, { time, text: `it was not tracked (${reason}): ${reasonWords(reason)}` }];
 }
 
 /**
@@ -188,13 +178,17 @@ export function misfits(
     const covers = (prefixes: typeof assignment.from, bytes: Uint8Array | null): boolean =>
       bytes !== null && prefixes.some((prefix) => prefixCovers(prefix, bytes));
     if (assignment.interface !== null && by !== null && assignment.interface !== by)
-      parts.push(`interface ${assignment.interface}, and it came by ${by}`);
+      parts.push(`interface ${assignment.interface}, and this one came by ${by}`);
     if (!covers(assignment.from, from))
-      parts.push(`from ${assignment.from.map(formatPrefix).join(', ')}, and it came from ${source.address}`);
+      parts.push(
+        `connections from ${assignment.from.map(formatPrefix).join(', ')}, and this one came from ${source.address}`,
+      );
     if (!covers(assignment.to, to))
-      parts.push(`to ${assignment.to.map(formatPrefix).join(', ')}, and it went to ${destination.address}`);
+      parts.push(
+        `connections to ${assignment.to.map(formatPrefix).join(', ')}, and this one went to ${destination.address}`,
+      );
     if (parts.length === 0) return [];
-    sentences.push(`${assignment.name} has ${parts.join('; ')}`);
+    sentences.push(`assignment ${assignment.name} is only for ${parts.join(', and only for ')}`);
   }
   return sentences;
 }
@@ -207,8 +201,7 @@ export function gapFacts(evidence: Evidence, around: Time | null): Fact[] {
   for (const span of evidence.away.filter(near)) {
     facts.push({
       time: span.from,
-      text:
-        span.from === null ? 'the daemon before was killed; since when it was away is not known' : 'the daemon stopped',
+      text: span.from === null ? 'when the daemon before went away is not known' : 'about then the daemon went away',
     });
     facts.push({ time: span.to, text: 'the daemon ran again' });
   }
@@ -250,16 +243,9 @@ export function attemptFacts({ source, destination }: Subject, evidence: Evidenc
     )
     .filter(
       (syn) =>
-        !evidence.controls.some((control) => isSame(control, syn)) &&
-        !evidence.untracked.some((one) => isSame(one, syn)),
+        !evidence.controls.some((control) => sameConnection(control, syn)) &&
+        !evidence.untracked.some((one) => sameConnection(one, syn)),
     )
     .slice(-3)
     .map((syn) => ({ time: syn.time, text: `a SYN ${formatPath(syn)}: its handshake was not completed here` }));
 }
-
-const isSame = (
-  a: Pick<SynEvidence, 'source' | 'destination'>,
-  b: Pick<SynEvidence, 'source' | 'destination'>,
-): boolean =>
-  formatEndpoint(a.source) === formatEndpoint(b.source) &&
-  formatEndpoint(a.destination) === formatEndpoint(b.destination);

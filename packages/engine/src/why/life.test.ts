@@ -11,16 +11,16 @@ describe('Life', () => {
   });
 
   it('reaches back to the stop of the daemon before, because what happened meanwhile waited', () => {
-    expect(new Life(1000, { stopped: 400 }).evidence(600, true)).toMatchObject({
+    expect(new Life(1000, { stopped: 400, alive: 390 }).evidence(600, true)).toMatchObject({
       ...{ loaded: null, since: 400, away: [{ from: 400, to: 1000 }] },
     });
-    expect(new Life(1000, { stopped: null }).evidence(600, true)).toMatchObject({
-      ...{ loaded: null, since: 600, away: [{ from: null, to: 1000 }] },
+    expect(new Life(1000, { stopped: null, alive: 390 }).evidence(600, true)).toMatchObject({
+      ...{ loaded: null, since: 600, away: [{ from: 390, to: 1000 }] },
     });
   });
 
   it('tells losses by the time in which they happened, and puts the oldest together', () => {
-    const life = new Life(1000, { stopped: 400 });
+    const life = new Life(1000, { stopped: 400, alive: 390 });
     life.lost(3, 1100);
     life.lost(0, 1200);
     life.lost(2, 1300);

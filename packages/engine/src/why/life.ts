@@ -4,18 +4,25 @@ import type { Evidence } from './evidence.js';
 /** Losses that are remembered one by one. */
 const LOSSES = 64;
 
+/** The daemon before. */
+export interface Before {
+  /** Null: it was killed. */
+  readonly stopped: number | null;
+  /** When it was last known to live, within a second; null: not known. */
+  readonly alive: number | null;
+}
+
 /** What a daemon knows of its own life: when it was there, and what it missed. Times in milliseconds since 1970. */
 export class Life {
   readonly #started: number;
-  /** The daemon before; null: there was none. `stopped` null: it was killed. */
-  readonly #before: { readonly stopped: number | null } | null;
+  readonly #before: Before | null;
   readonly #lost: Evidence['lost'][number][] = [];
   #asked: number | null;
 
-  constructor(started: number, before: { readonly stopped: number | null } | null) {
+  constructor(started: number, before: Before | null) {
     this.#started = started;
     this.#before = before;
-    this.#asked = before === null ? started : before.stopped;
+    this.#asked = before === null ? started : (before.stopped ?? before.alive);
   }
 
   /** Events were lost since this was called last; it is called again and again. */
@@ -37,7 +44,7 @@ export class Life {
       started: this.#started,
       loaded: before === null ? this.#started : null,
       since: complete ? began : (oldest ?? began),
-      away: before === null ? [] : [{ from: before.stopped, to: this.#started }],
+      away: before === null ? [] : [{ from: before.stopped ?? before.alive, to: this.#started }],
       lost: [...this.#lost],
     };
   }

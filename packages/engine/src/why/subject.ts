@@ -47,7 +47,8 @@ export function isBetween({ source, destination }: Connection, a: string, b: str
   return (source.address === a && destination.address === b) || (source.address === b && destination.address === a);
 }
 
-const sameConnection = (a: Connection, b: Connection): boolean =>
+/** Whether two are the same connection, or one after the other between the same ends. */
+export const sameConnection = (a: Connection, b: Connection): boolean =>
   a.protocol === b.protocol &&
   a.zone === b.zone &&
   sameEndpoint(a.source, b.source) &&

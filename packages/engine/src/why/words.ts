@@ -44,7 +44,9 @@ export function relativeWords(time: Time, opened: Time, protocol: Protocol): str
 /** A reason's sentence, to stand behind a colon or inside another sentence. */
 export function reasonWords(reason: Reason): string {
   const text = explainReason(reason);
-  return text.charAt(0).toLowerCase() + text.slice(1).replace(/\.$/, '');
+  // Not of NAT, or of a TCP option.
+  const begin = /^[A-Z](?![A-Z])/.test(text) ? text.charAt(0).toLowerCase() : text.charAt(0);
+  return begin + text.slice(1).replace(/\.$/, '');
 }
 
 /** `#12, 10.0.1.2:4000 > 10.0.2.2:21 (ftp)`. */
