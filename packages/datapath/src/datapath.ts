@@ -12,7 +12,6 @@ import {
   isNativeError,
   lockDirectory,
   mountBpffs,
-  recordHeader,
   removePins,
   type KeptMap,
   type Lock,
@@ -46,7 +45,7 @@ import { beginMigration, finishMigration, migrateCounters, migrateExpectations, 
 import { detachInterface, detachSide, isDead, layoutTrouble, pinnedInterfaces, removeState } from './pinnedState.js';
 import { linkPin, pinDirectory } from './pins.js';
 import { Requests, type RequestAnswer } from './requests.js';
-import { RingRecord, recordMemory } from './ringRecord.js';
+import { RingRecord, eachRecord, recordMemory, type RecordBatch } from './ringRecord.js';
 import { Tables, numberKey, viewOf, type AssignmentName } from './tables.js';
 
 /** How many entries each table can take. */
@@ -357,8 +356,11 @@ export class Datapath {
     return [...new Set([...pinnedInterfaces(this.directory), ...seen.map(({ index }) => index)])];
   }
 
-  /** Begins to read events; the returned function reads what is there at once. The sink must not throw. */
-  readEvents(sink: RecordSink): () => void {
+  /**
+   * Begins to read events; the returned function reads what is there at once. `done` gets each batch behind its last record, and the
+   * batch is valid until it returns. Neither may throw.
+   */
+  readEvents(sink: RecordSink, done: (batch: RecordBatch) => void = () => undefined): () => void {
     const buffer = new ArrayBuffer(1 << 20);
     const memory = recordMemory(buffer);
     const record = new RingRecord(memory);
@@ -366,13 +368,8 @@ export class Datapath {
     const deliver = (bytes: number): void => {
       delivering = true;
       try {
-        for (let at = 0; at + recordHeader <= bytes;) {
-          const length = memory.view.getUint32(at, true);
-          if (length < recordHeader) return;
-          record.place(memory, at + recordHeader, length - recordHeader);
-          sink(record);
-          at = (at + length + 7) & ~7;
-        }
+        eachRecord(memory, 0, bytes, record, sink);
+        done({ memory, bytes });
       } finally {
         delivering = false;
       }

@@ -10,7 +10,15 @@ export { machineBytes } from './machine.js';
 export { LayoutError } from './pinnedState.js';
 export { pinDirectory } from './pins.js';
 export { requestOf, type RequestAnswer } from './requests.js';
-export { RingRecord, eventRecord, recordMemory, sampleRecord, type RecordMemory } from './ringRecord.js';
+export {
+  RingRecord,
+  eachRecord,
+  eventBatch,
+  recordMemory,
+  sampleBatch,
+  type RecordBatch,
+  type RecordMemory,
+} from './ringRecord.js';
 export { inSlices } from './slices.js';
 export { Tables, type AssignmentName, type FlowEntry, type PinnedAssignment, type TableFill } from './tables.js';
 export { reverseTuple, sortTuple, tupleBytes, tupleId, tupleOf } from './tuple.js';

@@ -14,6 +14,7 @@ import {
   type EventRecord,
   type SampleRecord,
 } from './generated/layout.js';
+import { recordHeader } from '@relatd/native';
 import { sampleAt } from './sample.js';
 
 /** Memory that records stand in, one after the other, each at a multiple of 8. */
@@ -116,6 +117,12 @@ export class RingRecord {
     return sampleAt(this.#memory.view, this.#at, this.#length);
   }
 
+  /** Makes it one that says nothing, where it stands: nobody who comes later is to read it. */
+  erase(): void {
+    const { words } = this.#memory;
+    words.fill(0, this.#at >>> 2, (this.#at + this.#length + 3) >>> 2);
+  }
+
   /** Copies the record; `at` is a multiple of 4. */
   copyTo(memory: RecordMemory, at: number): void {
     const { words } = this.#memory;
@@ -136,24 +143,47 @@ export const recordMemory = (buffer: ArrayBuffer): RecordMemory => ({
   words: new Uint32Array(buffer),
 });
 
+/** Records one after the other, each behind its header, as the ring gives them (native/src/ring.ts). */
+export interface RecordBatch {
+  readonly memory: RecordMemory;
+  /** From the beginning of the memory. */
+  readonly bytes: number;
+}
+
+/** Calls `look` with each record that stands between two places of a memory; `record` is what it is called with. */
+export function eachRecord(
+  memory: RecordMemory,
+  start: number,
+  end: number,
+  record: RingRecord,
+  look: (record: RingRecord) => void,
+): void {
+  for (let at = start; at + recordHeader <= end;) {
+    const length = memory.words[at >>> 2] ?? 0;
+    if (length < recordHeader) return;
+    record.place(memory, at + recordHeader, length - recordHeader);
+    look(record);
+    at = (at + length + 7) & ~7;
+  }
+}
+
 /** What user space has to tell of its own, in the form of the datapath's records. */
-export function eventRecord(event: EventRecord): RingRecord {
-  const memory = recordMemory(new ArrayBuffer(EVENT_SIZE));
-  writeEvent(memory.view, 0, event);
-  return placed(memory, EVENT_SIZE);
+export function eventBatch(event: EventRecord): RecordBatch {
+  return batchOf(EVENT_SIZE, EVENT_SIZE, (view, at) => {
+    writeEvent(view, at, event);
+  });
 }
 
-/** The same of a payload. */
-export function sampleRecord(sample: SampleRecord): RingRecord {
-  const length = SAMPLE_AT.data + sample.length;
-  const memory = recordMemory(new ArrayBuffer((SAMPLE_SIZE + sample.length + 7) & ~7));
-  writeSample(memory.view, 0, sample);
-  new Uint8Array(memory.view.buffer).set(sample.data.subarray(0, sample.length), SAMPLE_AT.data);
-  return placed(memory, length);
+/** The same of a payload of up to `Limit.sampleBytes`. */
+export function sampleBatch(sample: SampleRecord): RecordBatch {
+  return batchOf(SAMPLE_AT.data + sample.length, SAMPLE_SIZE, (view, at) => {
+    writeSample(view, at, sample);
+  });
 }
 
-function placed(memory: RecordMemory, length: number): RingRecord {
-  const record = new RingRecord(memory);
-  record.place(memory, 0, length);
-  return record;
+function batchOf(length: number, room: number, write: (view: DataView, at: number) => void): RecordBatch {
+  const memory = recordMemory(new ArrayBuffer(recordHeader + ((room + 7) & ~7)));
+  memory.words[0] = recordHeader + length;
+  write(memory.view, recordHeader);
+  return { memory, bytes: (recordHeader + length + 7) & ~7 };
 }

@@ -43,7 +43,7 @@ import { collectEvidence } from './why/collect.js';
 import { explain } from './why/explain.js';
 import { History } from './why/history.js';
 import { Life } from './why/life.js';
-import { refusalRecord, saidRecords } from './why/records.js';
+import { refusalBatch, saidBatches } from './why/records.js';
 
 /** Where a daemon's messages go. */
 export interface Logger {
@@ -132,13 +132,13 @@ export class Daemon implements EngineView {
       assignment: (id) => this.#byId.get(id) ?? null,
       helper: (name) => this.#helpers.get(name) ?? null,
       refused: (refusal) => {
-        this.#history.keep(refusalRecord(refusal));
+        this.#history.keep(refusalBatch(refusal));
         const entry = refusal.expect === null ? this.#datapath.tables.flow(refusal.connection.tuple) : null;
         this.#emit(this.#translator.refused(refusal, entry));
       },
       heard: (connection, segment) => {
         if (connection.assignment.detail !== 'full') return;
-        for (const record of saidRecords(connection, segment)) this.#history.keep(record);
+        for (const batch of saidBatches(connection, segment)) this.#history.keep(batch);
       },
       failed,
     });
@@ -203,12 +203,17 @@ export class Daemon implements EngineView {
     await this.#apply(this.#config);
     this.#interfaces.requireAll(this.#config);
     // Not before assignments are known: what happened while no daemon ran is in there.
-    this.#drainEvents = this.#datapath.readEvents((record) => {
-      this.#guarded(() => {
-        if (record.isSample) this.#sampled(record);
-        else this.#happened(record);
-      });
-    });
+    this.#drainEvents = this.#datapath.readEvents(
+      (record) => {
+        this.#guarded(() => {
+          if (record.isSample) this.#sampled(record);
+          else this.#happened(record);
+        });
+      },
+      (batch) => {
+        this.#history.keep(batch);
+      },
+    );
     this.#drainEvents();
     this.#hold();
     if (this.#datapath.adopted) {
@@ -342,7 +347,11 @@ export class Daemon implements EngineView {
   /** What a sample says is of interest only to people, if the tables have decided about it: it waits until they ask. */
   #sampled(record: RingRecord): void {
     const id = record.sampledFlow;
-    if (!this.#discreet.has(id)) this.#history.keep(record);
+    this.#read(id, record);
+    if (this.#discreet.has(id)) record.erase();
+  }
+
+  #read(id: bigint, record: RingRecord): void {
     if (record.reason === DECIDED && (this.#backlog.has(id) || this.#connections.byId(id) !== undefined)) {
       this.#backlog.keep(id, record);
       return;
@@ -354,7 +363,6 @@ export class Daemon implements EngineView {
   /** Counted and told at once; what follows from it waits until somebody asks. */
   #happened(record: RingRecord): void {
     const kind = kindOf(record.type);
-    this.#history.keep(record);
     switch (kind) {
       case 'controlNew':
         this.#statistics.began('control', this.#ids.name(record.flowAssignment).name);

@@ -1,23 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-import { RingRecord, recordMemory, zeroEvent, eventRecord } from '@relatd/datapath';
+import { eventBatch, recordMemory, zeroEvent, type RecordBatch } from '@relatd/datapath';
 import { describe, expect, it } from 'vitest';
 import { History } from './history.js';
 
-/** A record of this length whose second word is a number. */
-function numbered(number: number, length: number): RingRecord {
-  const memory = recordMemory(new ArrayBuffer((length + 7) & ~7));
-  memory.words[1] = number;
-  const record = new RingRecord(memory);
-  record.place(memory, 0, length);
-  return record;
+/** A batch of records of these lengths, each with its length as its first word. */
+function batch(...lengths: readonly number[]): RecordBatch {
+  const bytes = lengths.reduce((sum, length) => (sum + 8 + length + 7) & ~7, 0);
+  const memory = recordMemory(new ArrayBuffer(bytes));
+  let at = 0;
+  for (const length of lengths) {
+    memory.words[at >>> 2] = 8 + length;
+    memory.words[(at + 8) >>> 2] = length;
+    at = (at + 8 + length + 7) & ~7;
+  }
+  return { memory, bytes };
 }
 
-function read(history: History): string[] {
-  const found: string[] = [];
+function read(history: History): number[] {
+  const found: number[] = [];
   history.each((record) => {
     const memory = recordMemory(new ArrayBuffer((record.length + 7) & ~7));
     record.copyTo(memory, 0);
-    found.push(`${String(memory.words[1])}/${String(record.length)}`);
+    expect(memory.words[0]).toBe(record.length);
+    found.push(record.length);
   });
   return found;
 }
@@ -25,37 +30,53 @@ function read(history: History): string[] {
 describe('History', () => {
   it('has nothing at first', () => {
     const history = new History(256);
-    expect({ records: read(history), since: history.since, size: history.size }).toEqual({
-      ...{ records: [], since: null, size: 0 },
+    history.keep(batch());
+    expect({ records: read(history), since: history.since, complete: history.complete }).toEqual({
+      ...{ records: [], since: null, complete: true },
     });
   });
 
-  it('keeps the newest records, whole and in order, whatever their lengths', () => {
+  it('keeps the newest batches, whole and in order, whatever their lengths', () => {
     for (const bytes of [256, 264, 1000]) {
       const history = new History(bytes);
-      const all: string[] = [];
-      for (let number = 1; number < 400; number++) {
-        const length = 8 + ((number * 37) % 90);
-        history.keep(numbered(number, length));
-        all.push(`${String(number)}/${String(length)}`);
+      const all: number[] = [];
+      for (let number = 1; number < 300; number++) {
+        const lengths = Array.from({ length: 1 + (number % 3) }, (_, index) => 8 + (((number + index) * 37) % 60));
+        history.keep(batch(...lengths));
+        all.push(...lengths);
         const kept = read(history);
         expect(kept).toEqual(all.slice(-kept.length));
-        expect(kept).toHaveLength(history.size);
-        expect(kept.length).toBeGreaterThan(0);
+        expect(kept.length).toBeGreaterThanOrEqual(lengths.length);
+        expect(history.complete).toBe(kept.length === all.length);
       }
     }
   });
 
   it('leaves out what is larger than all of it', () => {
     const history = new History(64);
-    history.keep(numbered(1, 32));
-    history.keep(numbered(2, 64));
-    expect(read(history)).toEqual(['1/32']);
+    history.keep(batch(32));
+    history.keep(batch(64));
+    expect(read(history)).toEqual([32]);
+    expect(history.complete).toBe(false);
   });
 
   it('says how far back it reaches', () => {
     const history = new History(700);
-    for (const time of [5n, 6n, 7n]) history.keep(eventRecord({ ...zeroEvent(), type: 1, time }));
+    for (const time of [5n, 6n, 7n]) history.keep(eventBatch({ ...zeroEvent(), type: 1, time }));
     expect(history.since).toBe(6n);
+  });
+
+  it('does not give what was erased', () => {
+    const history = new History(1000);
+    history.keep(eventBatch({ ...zeroEvent(), type: 1, time: 5n }));
+    history.each((record) => {
+      record.erase();
+    });
+    history.keep(eventBatch({ ...zeroEvent(), type: 1, time: 6n }));
+    const times: bigint[] = [];
+    history.each(({ type, time }) => {
+      if (type !== 0) times.push(time);
+    });
+    expect(times).toEqual([6n]);
   });
 });

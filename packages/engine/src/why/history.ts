@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-import { RingRecord, recordMemory, type RecordMemory } from '@relatd/datapath';
+import { RingRecord, eachRecord, recordMemory, type RecordBatch, type RecordMemory } from '@relatd/datapath';
 
 /** Bytes of records that are kept: some thousands of sessions. */
 const BYTES = 8 << 20;
-/** Before each record: its length in four bytes; 0: the records go on at the beginning. Records begin at multiples of 8. */
+/** Before each batch: its length in four bytes; 0: batches go on at the beginning. Batches begin at multiples of 8. */
 const HEADER = 8;
 
 /**
- * What happened, as the bytes that came: the newest records, and nothing of them is decoded before somebody asks. A new record
- * takes the place of the oldest ones.
+ * What happened, as the batches of records that came: the newest ones, copied whole, and nothing of them is looked at before
+ * somebody asks. A new batch takes the place of the oldest.
  */
 export class History {
   readonly #memory: RecordMemory;
   readonly #bytes: number;
-  /** Where the next record goes. */
+  /** Where the next batch goes. */
   #head = 0;
   /** Where the oldest one stands. */
   #tail = 0;
-  #count = 0;
+  /** How many there are. */
+  #batches = 0;
   #complete = true;
 
   constructor(bytes = BYTES) {
@@ -25,18 +26,15 @@ export class History {
     this.#memory = recordMemory(new ArrayBuffer(bytes));
   }
 
-  /** How many records there are. */
-  get size(): number {
-    return this.#count;
-  }
-
   /** Whether it still has everything that it was ever given. */
   get complete(): boolean {
     return this.#complete;
   }
 
-  keep(record: RingRecord): void {
-    const room = HEADER + ((record.length + 7) & ~7);
+  keep({ memory, bytes }: RecordBatch): void {
+    const padded = (bytes + 7) & ~7;
+    const room = HEADER + padded;
+    if (bytes === 0) return;
     if (room > this.#bytes) {
       this.#complete = false;
       return;
@@ -47,47 +45,62 @@ export class History {
       this.#head = 0;
     }
     this.#forget(this.#head, this.#head + room);
-    this.#memory.words[this.#head >>> 2] = record.length;
-    record.copyTo(this.#memory, this.#head + HEADER);
-    if (this.#count === 0) this.#tail = this.#head;
+    this.#memory.words[this.#head >>> 2] = bytes;
+    this.#memory.words.set(memory.words.subarray(0, padded >>> 2), (this.#head + HEADER) >>> 2);
+    if (this.#batches === 0) this.#tail = this.#head;
     this.#head += room;
-    this.#count++;
+    this.#batches++;
   }
 
-  /** Calls `look` with each record, the oldest first. What it is given is valid until it returns; it must not keep records. */
+  /** Calls `look` with each record, the oldest first. What it is given is valid until it returns; it must not keep anything. */
   each(look: (record: RingRecord) => void): void {
     const record = new RingRecord(this.#memory);
-    for (let at = this.#tail, left = this.#count; left > 0; left--) {
-      at = this.#from(at);
-      const length = this.#memory.words[at >>> 2] ?? 0;
-      record.place(this.#memory, at + HEADER, length);
-      look(record);
-      at += HEADER + ((length + 7) & ~7);
+    for (let at = this.#tail, left = this.#batches; left > 0; left--) {
+      eachRecord(this.#memory, at + HEADER, at + HEADER + this.#length(at), record, look);
+      at = this.#from(this.#behind(at));
     }
   }
 
   /** Boot time of the oldest record, ns; null: there is none. */
   get since(): bigint | null {
-    if (this.#count === 0) return null;
-    const record = new RingRecord(this.#memory);
-    const at = this.#from(this.#tail);
-    record.place(this.#memory, at + HEADER, this.#memory.words[at >>> 2] ?? 0);
-    return record.time;
+    if (this.#batches === 0) return null;
+    const at = this.#tail;
+    let oldest: bigint | null = null;
+    eachRecord(
+      this.#memory,
+      at + HEADER,
+      at + HEADER + this.#length(at),
+      new RingRecord(this.#memory),
+      ({ type, time }) => {
+        // Not one that was erased.
+        if (type !== 0) oldest ??= time;
+      },
+    );
+    return oldest;
   }
 
-  /** Forgets the oldest records as far as they stand in these bytes. */
+  /** Forgets the oldest batches as far as they stand in these bytes. */
   #forget(start: number, end: number): void {
-    while (this.#count > 0) {
-      const at = this.#from(this.#tail);
+    while (this.#batches > 0) {
+      const at = this.#tail;
       if (at < start || at >= end) return;
-      this.#tail = at + HEADER + (((this.#memory.words[at >>> 2] ?? 0) + 7) & ~7);
-      this.#count--;
+      this.#batches--;
       this.#complete = false;
+      // Now, while what says that they go on at the beginning still stands there.
+      if (this.#batches > 0) this.#tail = this.#from(this.#behind(at));
     }
   }
 
-  /** Where the record stands that is looked for here. */
+  #length(at: number): number {
+    return this.#memory.words[at >>> 2] ?? 0;
+  }
+
+  #behind(at: number): number {
+    return at + HEADER + ((this.#length(at) + 7) & ~7);
+  }
+
+  /** Where the batch stands that follows one that ends here. */
   #from(at: number): number {
-    return at >= this.#bytes || this.#memory.words[at >>> 2] === 0 ? 0 : at;
+    return at >= this.#bytes || this.#length(at) === 0 ? 0 : at;
   }
 }

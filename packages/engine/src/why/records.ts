@@ -4,11 +4,11 @@ import {
   EventType,
   Limit,
   boottimeNs,
-  eventRecord,
-  sampleRecord,
+  eventBatch,
+  sampleBatch,
   zeroEvent,
   zeroSample,
-  type RingRecord,
+  type RecordBatch,
 } from '@relatd/datapath';
 import { REASONS } from '@relatd/model';
 import type { ControlConnection, ControlSegment } from '../connection.js';
@@ -17,10 +17,10 @@ import type { Refusal } from '../outcome.js';
 const HELD = REASONS.indexOf('held');
 
 /** A refusal of the control plane, in the form in which the datapath tells of its own. Without a port where it could not be read. */
-export function refusalRecord({ connection, expect, reason }: Refusal): RingRecord {
+export function refusalBatch({ connection, expect, reason }: Refusal): RecordBatch {
   const event = zeroEvent();
   const tuple = { ...connection.tuple, destinationPort: 0, ...expect, sourcePort: 0 };
-  return eventRecord({
+  return eventBatch({
     ...event,
     type: EventType.expectationRefused,
     reason: REASONS.indexOf(reason),
@@ -32,11 +32,11 @@ export function refusalRecord({ connection, expect, reason }: Refusal): RingReco
 }
 
 /** What a held packet said, in pieces as samples have: what the datapath decides about comes as samples by itself. */
-export function* saidRecords(connection: ControlConnection, segment: ControlSegment): Generator<RingRecord> {
+export function* saidBatches(connection: ControlConnection, segment: ControlSegment): Generator<RecordBatch> {
   const { payload, seq, direction, flags } = segment;
   for (let at = 0; at < payload.length; at += Limit.sampleBytes) {
     const data = payload.subarray(at, at + Limit.sampleBytes);
-    yield sampleRecord({
+    yield sampleBatch({
       ...zeroSample(),
       type: EventType.sample,
       reason: HELD,
