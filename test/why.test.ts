@@ -16,6 +16,7 @@ const assignments = [
   { name: 'from', helper: 'ftp', port: port.from, from: '192.0.2.0/24' },
   { name: 'to', helper: 'ftp', port: port.to, to: '198.51.100.1' },
   { name: 'interface', helper: 'ftp', port: port.interface, interface: 'eth1' },
+  { helper: 'tftp', port: 69 },
 ];
 const interfaces = ['eth0', 'eth1'];
 /** More control connections than have room in the ring with their beginnings and ends. */
@@ -103,6 +104,25 @@ describe('relatd why', () => {
     }
     const alone = await ask(null, { address: stage.lab.server.ipv4, port: 40_000 });
     expect(alone).toMatchObject({ answer: 'related', source: { address: expect.any(String) as string } });
+  });
+
+  it('RELATED over UDP: the answer to a request that named no port', async () => {
+    const client = await stage.client.bind(await stage.newAddress());
+    const server = await stage.server.bind(stage.lab.server.ipv4);
+    // The firewall drops the request, and the answer has the mark.
+    await client.send({ address: stage.lab.server.ipv4, port: 69 }, '\0\u0001big.iso\0octet\0');
+    await stage.gateway.event(
+      'expectation.new',
+      ({ expectation }) => expectation.destination.port === client.local.port,
+    );
+    await server.send(client.local, '\0\u0003');
+    await stage.gateway.event('related.new', ({ flow }) => flow.destination.port === client.local.port);
+    await answers(
+      [server.local, client.local],
+      'related',
+      /\(tftp\), for RRQ big\.iso, announced .* before its first packet; assignment tftp/,
+      /^its first packet matched the expectation/m,
+    );
   });
 
   it('no control connection, or none that is assigned: which of interface, source and destination did not fit', async () => {

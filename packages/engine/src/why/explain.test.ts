@@ -434,6 +434,9 @@ describe('explain', () => {
     expect(ask({ syns: [], expectations: [expectation({ deadline: T + 300 * S })] }).sentence).toMatch(
       /, though it is expected\.$/,
     );
+    expect(ask({ syns: [], expectations: [expectation({ protocol: 'udp' })] }).sentence).toBe(
+      'Not RELATED: it is expected, and no packet of it has come.',
+    );
     expect(ask({ syns: [], watched: [] }).sentence).toMatch(/was seen here\.$/);
     expect(ask({ syns: [], expectations: [expectation({ deadline: T - S })] })).toMatchObject({
       ...{ answer: 'expired', sentence: expect.stringMatching(/had expired; it was announced by control/) as string },

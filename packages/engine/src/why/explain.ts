@@ -129,7 +129,11 @@ function notRunning(opened: Time, loaded: Time): Judgement {
 }
 
 /** No SYN of it was seen, and nothing else says when it was opened. */
-function notSeen({ source, destination }: Subject, covering: Judgement | null, evidence: Evidence): Judgement {
+function notSeen(
+  { source, destination, protocol }: Subject,
+  covering: Judgement | null,
+  evidence: Evidence,
+): Judgement {
   const facts: Fact[] = [...(covering?.facts ?? [])];
   if (source !== null)
     facts.push(
@@ -147,6 +151,7 @@ function notSeen({ source, destination }: Subject, covering: Judgement | null, e
     time: null,
     text: `${watched}; it may have taken another route, been dropped before relatd, or been forgotten (about the last 16,384 SYNs are kept)`,
   });
+  if (protocol === 'udp') return no('not-seen', 'it is expected, and no packet of it has come', facts);
   const who = source === null ? 'anybody' : formatEndpoint(source);
   const where = evidence.watched.length === 0 ? 'here' : 'on a watched interface';
   const still = covering === null ? '' : ', though it is expected';

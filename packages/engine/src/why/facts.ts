@@ -31,7 +31,7 @@ export function synFacts(syn: SynEvidence): Fact[] {
     {
       time: syn.time,
       text: syn.fromHere
-        ? `its SYN went out by ${syn.interface}: opened on this host, or it came in by an interface that is not watched`
+        ? `its SYN was first seen going out by ${syn.interface}: opened on this host, changed by NAT, or come in by an interface that is not watched`
         : `its SYN came in by ${syn.interface}`,
     },
   ];
@@ -45,7 +45,7 @@ export function synFacts(syn: SynEvidence): Fact[] {
       time: null,
       text: syn.left
         ? 'its SYN went on: it was seen to leave this host'
-        : 'its SYN was not seen to leave this host: it was for this host, or something here dropped it',
+        : 'its SYN was not seen to leave this host: it was for this host, changed by NAT, or dropped here',
     });
   return facts;
 }

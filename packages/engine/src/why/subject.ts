@@ -72,7 +72,9 @@ export function findSubject(question: WhyQuestion, evidence: Evidence): Subject 
   const [best] = found.toSorted((a, b) => distance(a.time) - distance(b.time));
   if (best === undefined)
     return {
-      ...{ protocol: 'tcp', source, destination, zone, opened: at },
+      // Nothing is noted of datagrams that match nothing.
+      protocol: evidence.expectations.find((one) => endpointFits(destination, one.destination))?.protocol ?? 'tcp',
+      ...{ source, destination, zone, opened: at },
       ...{ syn: null, related: null, control: null, untracked: null, others: 0 },
     };
   return { ...subjectOf(best, evidence), others: countOthers(best.connection, found) };
