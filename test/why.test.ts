@@ -19,6 +19,7 @@ const assignments = [
   { helper: 'tftp', port: 69 },
 ];
 const interfaces = ['eth0', 'eth1'];
+const guard = { to: '10.77.2.2', ports: '41000-41099' };
 /** More control connections than have room in the ring with their beginnings and ends. */
 const FLOOD = 7200;
 
@@ -28,7 +29,7 @@ describe('relatd why', () => {
   let serverSide: RawPlace;
 
   beforeAll(async () => {
-    const config = { interfaces, assignments };
+    const config = { interfaces, assignments, guard: [guard] };
     stage = await Stage.open({}, { config, ephemeral: false, controlPorts: Object.values(port) });
     clientSide = await openRawPlace(stage.lab, stage.lab.client, '10.77.1.99');
     serverSide = await openRawPlace(stage.lab, stage.lab.server, '10.77.2.99');
@@ -133,6 +134,7 @@ describe('relatd why', () => {
       'no-control',
       /there was no control connection between /,
       /^its SYN was not seen to leave/m,
+      /^a guard dropped its SYN$/m,
     );
     const cases = [
       [port.from, /assignment from is only for connections from 192\.0\.2\.0\/24, and this one came from 10\.77\.1\./],
@@ -184,6 +186,7 @@ describe('relatd why', () => {
     const accepted = await listener.accept();
     await stage.gateway.reload({
       interfaces,
+      guard: [guard],
       assignments: [...assignments, { name: 'before', helper: 'ftp', port: port.before }],
     });
     await accepted.write('220 ready\r\n');

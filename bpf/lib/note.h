@@ -62,8 +62,8 @@ __noinline int syn_note(struct __sk_buff *skb, const struct packet *packet)
 	if (!syn)
 		return 0;
 	if (syn->seq == packet->seq && tuple_equal(&syn->tuple, &packet->tuple)) {
-		bool here = syn->ifindex == skb->ifindex &&
-			    egress == !!(syn->flags & SYN_FROM_HERE);
+		bool here =
+			syn->ifindex == skb->ifindex && egress == !!(syn->flags & SYN_FROM_HERE);
 
 		if (here) {
 			syn->last = note_age(syn->time);

@@ -256,7 +256,8 @@ struct embryo_set {
 };
 
 enum syn_flag {
-	SYN_FROM_HERE = 1, /* first seen at egress: opened on this host, or came in by an interface that is not watched */
+	SYN_FROM_HERE =
+		1, /* first seen at egress: opened on this host, or came in by an interface that is not watched */
 	SYN_LEFT = 2, /* seen at ingress first, then at egress: the firewall let it through */
 };
 

@@ -132,6 +132,14 @@ describe('why', () => {
     );
   });
 
+  test('is in colour on a terminal that wants it', async () => {
+    const context = testContext({ env: { RELATD_SOCKET: server.socketPath }, terminal: true, colour: true });
+    expect(await runCommandLine(['why', '10.0.2.2:40001'], context)).toBe(0);
+    expect(context.out().split('\n')[1]).toBe(
+      '\x1b[33mNot RELATED: its expectation had expired 2.0 s before its SYN.\x1b[39m',
+    );
+  });
+
   test('asks about one connection, or about any to a port, at a time, in a zone', async () => {
     await relatd('why', '10.0.1.2:45678', '10.0.2.2:40001');
     await relatd('why', '10.0.1.2', '10.0.2.2:40001', '--zone', '7', '--at', '2026-11-22T12:00:00Z');

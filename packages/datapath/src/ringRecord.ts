@@ -56,6 +56,11 @@ export class RingRecord {
     return this.#memory.view.getUint8(this.#at + EVENT_AT.reason);
   }
 
+  /** Where it stands in its memory, bytes. */
+  get at(): number {
+    return this.#at;
+  }
+
   /** Bytes. */
   get length(): number {
     return this.#length;

@@ -102,6 +102,8 @@ export class Daemon implements EngineView {
   #config: Config;
   #warnings: readonly string[];
   #drainEvents: () => void = () => undefined;
+  /** The last question of why. */
+  #answered: Promise<unknown> = Promise.resolve();
   #rounds = 0;
   #timer: NodeJS.Timeout | null = null;
   #stopped = false;
@@ -505,7 +507,14 @@ export class Daemon implements EngineView {
     };
   }
 
-  async why(question: WhyQuestion): Promise<Explanation> {
+  why(question: WhyQuestion): Promise<Explanation> {
+    // One after the other: each takes a copy of the history.
+    const answer = this.#answered.then(() => this.#why(question));
+    this.#answered = answer.catch(() => undefined);
+    return answer;
+  }
+
+  async #why(question: WhyQuestion): Promise<Explanation> {
     const { tables } = this.#datapath;
     const evidence = await collectEvidence(question, {
       history: this.#history,

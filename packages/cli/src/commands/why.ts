@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { formatExplanation, parseEndpoint, type Endpoint, type WhyQuestion } from '@relatd/model';
+import { formatExplanation, parseEndpoint, type Endpoint, type Explanation, type WhyQuestion } from '@relatd/model';
+import { paint } from '../colour.js';
 import type { Invocation, Run } from '../commands.js';
-import { print } from '../context.js';
+import { print, type Output } from '../context.js';
 import { EXIT_DONE, UsageError } from '../failure.js';
 import { askOrReadPins, clientFor, valueOf } from '../list.js';
 
@@ -19,9 +20,18 @@ export const run: Run = async (context, invocation) => {
     },
     { quiet: true },
   );
-  await print(context.stdout, options['json'] === true ? JSON.stringify(explanation) : formatExplanation(explanation));
+  await print(
+    context.stdout,
+    options['json'] === true ? JSON.stringify(explanation) : textOf(explanation, context.stdout),
+  );
   return EXIT_DONE;
 };
+
+/** The sentence stands out from what it rests on. */
+function textOf(explanation: Explanation, output: Output): string {
+  const [path = '', sentence = '', ...facts] = formatExplanation(explanation).split('\n');
+  return [path, paint(output, explanation.related ? 'green' : 'yellow', sentence), ...facts].join('\n');
+}
 
 /** @throws UsageError when the line does not say which connection is meant */
 function questionOf({ arguments: [first, second], options }: Invocation): WhyQuestion {

@@ -7,6 +7,7 @@ import {
   FlowState,
   SynFlag,
   UntrackedWhy,
+  inSlices,
   monotonicNs,
   type EventRecord,
   type ExpectRecord,
@@ -42,10 +43,11 @@ import type {
   SynEvidence,
   UntrackedEvidence,
 } from './evidence.js';
-import type { History } from './history.js';
+import type { History, Snapshot } from './history.js';
 
-/** Control connections whose samples are read once more for one question. */
+/** Control connections whose samples are read once more for one question, and how many of each: held packets wait meanwhile. */
 const READ_AGAIN = 32;
+const SAMPLES = 2000;
 const GIVEN_BACK = REASONS.indexOf('given-back');
 
 /** Where evidence comes from. */
@@ -87,7 +89,7 @@ export async function collectEvidence(question: WhyQuestion, sources: Sources): 
   ]);
   sources.drain();
   const collection = new Collection(question, sources);
-  collection.readHistory();
+  await collection.readHistory();
   for (const entry of flows)
     if (entry.flow.id !== 0n && entry.flow.state !== FlowState.claiming)
       collection.flow(openerTuple(entry), entry.flow);
@@ -101,6 +103,9 @@ class Collection {
   readonly #itself: ReturnType<Sources['itself']>;
   readonly #addresses: readonly string[];
   readonly #words: readonly Uint32Array[];
+  readonly #snapshot: Snapshot | null;
+  /** By control connection: which records of the snapshot are its samples. */
+  readonly #samples = new Map<bigint, number[]>();
   readonly #controls = new Map<bigint, Control>();
   readonly #expectations = new Map<bigint, Mutable<ExpectationEvidence>>();
   readonly #related = new Map<bigint, Mutable<RelatedEvidence>>();
@@ -116,6 +121,7 @@ class Collection {
   constructor({ source, destination }: WhyQuestion, sources: Sources) {
     this.#sources = sources;
     this.#itself = sources.itself();
+    this.#snapshot = sources.history?.snapshot() ?? null;
     this.#addresses = [destination.address, ...(source === null ? [] : [source.address])];
     this.#words = this.#addresses.map((address) => {
       const bytes = Uint8Array.from(parseAddress(address) ?? new Uint8Array(16));
@@ -124,18 +130,30 @@ class Collection {
   }
 
   /** Twice: what was expected may say that a control connection of others matters, whose beginning stands further ahead. */
-  readHistory(): void {
-    const { history } = this.#sources;
-    const concerns = (record: RingRecord): boolean => this.#words.some((words) => record.hasAddress(words));
-    history?.each((record) => {
-      if (!record.isSample && concerns(record)) this.#event(record.event());
+  async readHistory(): Promise<void> {
+    await this.#each((record, index) => {
+      if (record.isSample) {
+        const own = this.#samples.get(record.sampledFlow);
+        if (own === undefined) this.#samples.set(record.sampledFlow, [index]);
+        else own.push(index);
+      } else if (this.#words.some((words) => record.hasAddress(words))) this.#event(record.event());
     });
     const others = new Set([...this.#masters].filter((id) => !this.#controls.has(id)));
     if (others.size === 0) return;
-    history?.each((record) => {
+    await this.#each((record) => {
       const kind = record.isSample ? undefined : kindOf(record.type);
       if ((kind === 'controlNew' || kind === 'controlEnd' || kind === 'trust') && others.has(record.flow))
         this.#event(record.event());
+    });
+  }
+
+  async #each(look: (record: RingRecord, index: number) => void): Promise<void> {
+    const snapshot = this.#snapshot;
+    if (snapshot === null) return;
+    const record = snapshot.record();
+    await inSlices(snapshot.size, (index) => {
+      snapshot.place(index, record);
+      look(record, index);
     });
   }
 
@@ -343,15 +361,17 @@ class Collection {
     if (control === undefined || assignment === null || helper === null) return [];
     const { tuple, flow, fromTheBeginning } = control;
     const [original, reply] = flow.side;
-    const begins = fromTheBeginning ? { original: original?.next ?? 0, reply: reply?.next ?? 0 } : null;
+    const samples = this.#samples.get(id) ?? [];
+    const begins =
+      fromTheBeginning && samples.length <= SAMPLES ? { original: original?.next ?? 0, reply: reply?.next ?? 0 } : null;
     const translated = (flow.flags & FlowFlag.translated) !== 0;
     const dialogue = new Dialogue({ tuple, translated, assignment, helper, begins }, bootTimeToMs);
-    this.#sources.history?.each((record) => {
-      if (!record.isSample || record.sampledFlow !== id) return;
-      const sample = record.sample();
-      // Its bytes are looked at again when the gap in front of it closes.
-      dialogue.sample({ ...sample, data: Uint8Array.from(sample.data) });
-    });
+    const record = this.#snapshot?.record();
+    for (const index of samples.slice(-SAMPLES)) {
+      if (record === undefined) break;
+      this.#snapshot?.place(index, record);
+      dialogue.sample(record.sample());
+    }
     dialogue.finish();
     return dialogue.said;
   }

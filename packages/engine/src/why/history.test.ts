@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { eventBatch, recordMemory, zeroEvent, type RecordBatch } from '@relatd/datapath';
+import { RingRecord, eachRecord, eventBatch, recordMemory, zeroEvent, type RecordBatch } from '@relatd/datapath';
 import { describe, expect, it } from 'vitest';
 import { History } from './history.js';
 
@@ -17,14 +17,15 @@ function batch(...lengths: readonly number[]): RecordBatch {
 }
 
 function read(history: History): number[] {
-  const found: number[] = [];
-  history.each((record) => {
+  const snapshot = history.snapshot();
+  const record = snapshot.record();
+  return Array.from({ length: snapshot.size }, (_, index) => {
+    snapshot.place(index, record);
     const memory = recordMemory(new ArrayBuffer((record.length + 7) & ~7));
     record.copyTo(memory, 0);
     expect(memory.words[0]).toBe(record.length);
-    found.push(record.length);
+    return record.length;
   });
-  return found;
 }
 
 describe('History', () => {
@@ -66,17 +67,35 @@ describe('History', () => {
     expect(history.since).toBe(6n);
   });
 
-  it('does not give what was erased', () => {
+  it('gives a picture of one moment', () => {
+    const history = new History(64);
+    history.keep(batch(24));
+    const snapshot = history.snapshot();
+    history.keep(batch(32));
+    const record = snapshot.record();
+    snapshot.place(0, record);
+    expect({ size: snapshot.size, length: record.length }).toEqual({ size: 1, length: 24 });
+    expect(read(history)).toEqual([32]);
+  });
+
+  it('has nothing in it of what was erased', () => {
     const history = new History(1000);
-    history.keep(eventBatch({ ...zeroEvent(), type: 1, time: 5n }));
-    history.each((record) => {
-      record.erase();
+    const erased = eventBatch({ ...zeroEvent(), type: 1, time: 5n });
+    const record = new RingRecord(erased.memory);
+    eachRecord(erased.memory, 0, erased.bytes, record, (one) => {
+      one.erase();
     });
+    history.keep(erased);
     history.keep(eventBatch({ ...zeroEvent(), type: 1, time: 6n }));
-    const times: bigint[] = [];
-    history.each(({ type, time }) => {
-      if (type !== 0) times.push(time);
+    const snapshot = history.snapshot();
+    const read = snapshot.record();
+    const seen = Array.from({ length: snapshot.size }, (_, index) => {
+      snapshot.place(index, read);
+      return [read.type, read.time, read.event().tuple.family];
     });
-    expect(times).toEqual([6n]);
+    expect(seen).toEqual([
+      [0, 0n, 0],
+      [1, 6n, 0],
+    ]);
   });
 });

@@ -1,6 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 import { RingRecord, eachRecord, recordMemory, type RecordBatch, type RecordMemory } from '@relatd/datapath';
 
+/** Where a record stands. */
+interface Place {
+  readonly at: number;
+  readonly length: number;
+}
+
+/** Records as they were at one moment, the oldest first: whoever reads them in many steps is not disturbed by new ones. */
+export class Snapshot {
+  readonly #memory: RecordMemory;
+  readonly #places: readonly Place[];
+
+  constructor(memory: RecordMemory, places: readonly Place[]) {
+    this.#memory = memory;
+    this.#places = places;
+  }
+
+  get size(): number {
+    return this.#places.length;
+  }
+
+  /** Puts `record` where one of them stands. */
+  place(index: number, record: RingRecord): void {
+    const { at, length } = this.#places[index] ?? { at: 0, length: 0 };
+    record.place(this.#memory, at, length);
+  }
+
+  /** A record to be put where they stand. */
+  record(): RingRecord {
+    return new RingRecord(this.#memory);
+  }
+}
+
 /** Bytes of records that are kept: some thousands of sessions. */
 const BYTES = 8 << 20;
 /** Before each batch: its length in four bytes; 0: batches go on at the beginning. Batches begin at multiples of 8. */
@@ -52,13 +84,18 @@ export class History {
     this.#batches++;
   }
 
-  /** Calls `look` with each record, the oldest first. What it is given is valid until it returns; it must not keep anything. */
-  each(look: (record: RingRecord) => void): void {
-    const record = new RingRecord(this.#memory);
+  /** What there is now. Takes some milliseconds and as much memory again. */
+  snapshot(): Snapshot {
+    const memory = recordMemory(this.#memory.view.buffer.slice(0) as ArrayBuffer);
+    const places: Place[] = [];
+    const record = new RingRecord(memory);
     for (let at = this.#tail, left = this.#batches; left > 0; left--) {
-      eachRecord(this.#memory, at + HEADER, at + HEADER + this.#length(at), record, look);
+      eachRecord(memory, at + HEADER, at + HEADER + this.#length(at), record, ({ at, length }) => {
+        places.push({ at, length });
+      });
       at = this.#from(this.#behind(at));
     }
+    return new Snapshot(memory, places);
   }
 
   /** Boot time of the oldest record, ns; null: there is none. */
