@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as sleep } from 'node:timers/promises';
-import { offlineWhy } from '@relatd/engine';
+import { offlineStatus, offlineWhy } from '@relatd/engine';
 import { openRawPlace, tcp, type RawPlace } from '@relatd/lab';
 import type { Endpoint, Explanation, WhyAnswer } from '@relatd/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -370,6 +370,8 @@ describe('relatd why', () => {
     const unheard = await knock(judged.here, judged.there, data);
 
     // Without a daemon, from the pins.
+    const { daemonGoneSince } = await offlineStatus({ netns: gateway.namespace.path });
+    expect(Math.abs(Date.now() - Date.parse(daemonGoneSince ?? ''))).toBeLessThan(15_000);
     const line = [plain.client.local, plain.client.remote].map((end) => `${end.address}:${end.port}`);
     const offline = await relatd(['why', ...line, '--json', '--netns', gateway.namespace.path], {
       env: { RELATD_SOCKET: gateway.socketPath },

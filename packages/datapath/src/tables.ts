@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { REASONS, type Reason } from '@relatd/model';
-import { BpfMap } from '@relatd/native';
+import { BpfMap, isNativeError } from '@relatd/native';
 import {
   ASSIGNMENT_PORT_SIZE,
   CONFIG_SIZE,
@@ -126,6 +126,16 @@ export class Tables {
     return map;
   }
 
+  /** A table that came with a later version of the same layout; null: what is pinned is older. */
+  #later(name: string): BpfMap | null {
+    try {
+      return this.map(name);
+    } catch (error) {
+      if (isNativeError(error) && error.code === 'RELATD_NOT_FOUND') return null;
+      throw error;
+    }
+  }
+
   #only<T>(name: string, read: (view: DataView, at: number) => T): T {
     const value = this.map(name).lookup(numberKey(0));
     if (value === null) throw new Error(`map ${name} is empty`);
@@ -144,6 +154,7 @@ export class Tables {
 
   /** Boot time at which a daemon was last known to live, ns; 0: not known. */
   heartbeat(): bigint {
+    if (this.#later('heartbeat') === null) return 0n;
     return this.#only('heartbeat', (view, at) => view.getBigUint64(at, true));
   }
 
@@ -210,7 +221,9 @@ export class Tables {
 
   /** SYNs that were seen, as far as none has taken their place. */
   async syns(): Promise<SynRecord[]> {
-    const { count, values } = await this.map('syns').entries();
+    const map = this.#later('syns');
+    if (map === null) return [];
+    const { count, values } = await map.entries();
     const view = viewOf(values);
     const used = placesInUse(view, count, SYN_SIZE, SYN_AT.time);
     return inSlices(used.length, (index) => readSyn(view, used[index] ?? 0));
@@ -218,7 +231,9 @@ export class Tables {
 
   /** Connections to assigned ports that are no control connections. */
   async untracked(): Promise<UntrackedRecord[]> {
-    const { count, values } = await this.map('untracked').entries();
+    const map = this.#later('untracked');
+    if (map === null) return [];
+    const { count, values } = await map.entries();
     const view = viewOf(values);
     const used = placesInUse(view, count, UNTRACKED_SIZE, UNTRACKED_AT.time);
     return inSlices(used.length, (index) => readUntracked(view, used[index] ?? 0));

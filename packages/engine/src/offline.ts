@@ -102,6 +102,7 @@ export function offlineStatus(where: Where): Promise<Status> {
     });
     // An orderly stop says when. Without one there is a daemon whose socket was not asked, or one that was killed.
     const orderly = config.stopped !== 0n;
+    const gone = goneAt(tables);
     const pid = orderly ? null : Datapath.holder(namespace);
     const running = pid !== null;
     return {
@@ -109,7 +110,7 @@ export function offlineStatus(where: Where): Promise<Status> {
       pid,
       uptimeSeconds: running ? Math.round(Number(boottimeNs() - config.started) / 1e9) : 0,
       running,
-      daemonGoneSince: orderly ? bootTimeToIso(config.stopped) : null,
+      daemonGoneSince: running || gone === 0n ? null : bootTimeToIso(gone),
       namespace: where.netns ?? 'current',
       kernel: release(),
       interfaces,
@@ -125,7 +126,7 @@ export function offlineStatus(where: Where): Promise<Status> {
       counters,
       losses: lossesOf(counters),
       hold: holdStatus(null, config.holdPolicy === HoldPolicy.pass ? 'pass' : 'drop', counters),
-      warnings: [...warningsOf(running, orderly), ...counterWarnings(counters)],
+      warnings: [...warningsOf(running, orderly, gone !== 0n), ...counterWarnings(counters)],
     };
   });
 }
@@ -133,8 +134,7 @@ export function offlineStatus(where: Where): Promise<Status> {
 /** Why a connection was RELATED, or why not, as far as the pins tell. */
 export function offlineWhy(where: Where, question: WhyQuestion): Promise<Explanation> {
   return withPins(where, async (tables, names, namespace) => {
-    const { stopped } = tables.config();
-    const gone = stopped === 0n ? tables.heartbeat() : stopped;
+    const gone = goneAt(tables);
     const now = Date.now();
     const pinned = tables.assignments();
     const watched = namespace.interfaces().filter(({ index }) => attachedMode(namespace, index) !== null);
@@ -156,9 +156,16 @@ export function offlineWhy(where: Where, question: WhyQuestion): Promise<Explana
   });
 }
 
-function warningsOf(running: boolean, orderly: boolean): string[] {
+/** Boot time at which the last daemon stopped, or was last known to live; ns, 0: not known. */
+function goneAt(tables: Tables): bigint {
+  const { stopped } = tables.config();
+  return stopped === 0n ? tables.heartbeat() : stopped;
+}
+
+function warningsOf(running: boolean, orderly: boolean, known: boolean): string[] {
   if (running) return ['a daemon runs, but not at the socket that was asked: give --socket'];
-  const ended = orderly ? [] : ['the last daemon did not stop in an orderly way; since when it is gone is not known'];
+  const killed = 'the last daemon did not stop in an orderly way';
+  const ended = orderly ? [] : [known ? killed : `${killed}; since when it is gone is not known`];
   return [...ended, 'interfaces that come up meanwhile are neither watched nor guarded'];
 }
 
