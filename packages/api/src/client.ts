@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import { request, type IncomingMessage } from 'node:http';
-import type { Event, Expectation, Explanation, Flow, ReloadResult, Status, WhyQuestion } from '@relatd/model';
+import {
+  whyQueryOf,
+  type Event,
+  type Expectation,
+  type Explanation,
+  type Flow,
+  type ReloadResult,
+  type Status,
+  type WhyQuestion,
+} from '@relatd/model';
 import { ApiError, errnoOf, type ErrorAnswer } from './errors.js';
 import type { ListFilter } from './filter.js';
 import { readLines } from './lines.js';
-import { queryOf } from './why.js';
 
 /** Where a daemon's socket is when nobody says otherwise. */
 export const DEFAULT_SOCKET = '/run/relatd/relatd.sock';
@@ -41,7 +49,7 @@ export class RelatdClient {
 
   /** Why a connection was RELATED, or why not. */
   why(question: WhyQuestion): Promise<Explanation> {
-    return this.#json<Explanation>('GET', `/v1/why${query(queryOf(question))}`);
+    return this.#json<Explanation>('GET', `/v1/why${query(whyQueryOf(question))}`);
   }
 
   /** Asks the daemon to read its configuration file again. A bad file is `API_REFUSED` with `answer.problems`. */

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Readable } from 'node:stream';
 import { fastify, type FastifyInstance, type FastifyReply } from 'fastify';
-import type { EngineView, ReloadResult } from '@relatd/model';
+import { parseWhyQuery, type EngineView, type ReloadResult, type WhyQuery } from '@relatd/model';
 import { errnoOf, messageOf, type ErrorAnswer } from './errors.js';
 import { EventHub } from './hub.js';
 import { matches, type ListFilter } from './filter.js';
-import { questionOf, whySchema, type WhyQuery } from './why.js';
 import { socketFailure, takePlace } from './socket.js';
 
 /** Event streams at the same time; each may cost `BACKLOG_BYTES`. */
@@ -135,7 +134,7 @@ function addRoutes(app: FastifyInstance, sources: Sources): void {
   });
   app.get('/v1/status', () => sources.view().status());
   app.get<{ Querystring: WhyQuery }>('/v1/why', { schema: whySchema }, async (request) => {
-    const question = questionOf(request.query);
+    const question = parseWhyQuery(request.query);
     if (typeof question === 'string') refuse(400, 'bad-request', question);
     return sources.view().why(question);
   });
@@ -154,6 +153,21 @@ function addRoutes(app: FastifyInstance, sources: Sources): void {
     return sources.reload === null ? view.reload() : sources.reload();
   });
 }
+
+/** The schema of {@link WhyQuery}. */
+const whySchema = {
+  querystring: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['destination'],
+    properties: {
+      source: { type: 'string', minLength: 1, maxLength: 64 },
+      destination: { type: 'string', minLength: 1, maxLength: 64 },
+      zone: { type: 'string', pattern: '^[0-9]{1,5}$' },
+      at: { type: 'string', minLength: 1, maxLength: 64 },
+    },
+  },
+} as const;
 
 function filterSchema(withKind: boolean): object {
   const name = { type: 'string', minLength: 1, maxLength: 128 };

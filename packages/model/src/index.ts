@@ -12,3 +12,4 @@ export * from './prefix.js';
 export * from './reasons.js';
 export * from './status.js';
 export * from './text.js';
+export * from './whyQuery.js';

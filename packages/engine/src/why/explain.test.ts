@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { WHY_ANSWERS, parseEndpoint, type Endpoint, type Explanation, type WhyQuestion } from '@relatd/model';
+import { REASONS, WHY_ANSWERS, parseEndpoint, type Endpoint, type Explanation, type WhyQuestion } from '@relatd/model';
+import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { configOf } from '../testing.js';
 import type {
@@ -478,5 +479,54 @@ describe('explain', () => {
       'a guard covers 10.0.2.2 ports 40000-41000: what is not RELATED is dropped there',
     );
     expect(texts(ask({ guards, guarded: [stopped({ reason: 'guard' })] }))).toContain('a guard dropped its SYN');
+  });
+
+  it('has an answer to whatever is known', () => {
+    const time = fc.integer({ min: -120, max: 120 }).map((seconds) => T + seconds * S);
+    const reason = fc.constantFrom(...REASONS);
+    const address = fc.constantFrom(client, server, '10.0.1.3');
+    const ends = fc.record({
+      source: fc.record({ address, port: fc.constantFrom(30_000, 45_678) }),
+      destination: fc.record({ address, port: fc.constantFrom(21, 40_001, 40_002) }),
+    });
+    const ended = fc.option(fc.record({ time, reason }));
+    const list = <One>(one: fc.Arbitrary<One>): fc.Arbitrary<One[]> => fc.array(one, { maxLength: 4 });
+    const id = fc.constantFrom('1', '2', '3');
+    const known = fc.record<Partial<Evidence>>({
+      controls: list(
+        fc.record({ began: time, ended, id, ends }).map(({ ends, ...more }) => control({ ...ends, ...more })),
+      ),
+      expectations: list(
+        fc
+          .record({ created: time, deadline: fc.option(time), ended, usedBy: fc.option(id), id, master: id, ends })
+          .map(({ ends: { source, destination }, ...more }) =>
+            expectation({ source: { ...source, port: null }, destination, ...more }),
+          ),
+      ),
+      refusals: list(
+        fc.record({ time, reason, master: id, ends }).map(({ ends, ...more }) => refusal({ ...ends, ...more })),
+      ),
+      related: list(
+        fc.record({ began: time, ended, id, ends }).map(({ ends, ...more }) => related({ ...ends, ...more })),
+      ),
+      syns: list(fc.record({ time, ends }).map(({ ends, time }) => syn({ ...ends, time, last: time }))),
+      untracked: list(fc.record({ time, reason, ends }).map(({ ends, ...more }) => untracked({ ...ends, ...more }))),
+      since: fc.option(time),
+      loaded: fc.option(time),
+      away: list(fc.record({ from: fc.option(time), to: time })),
+    });
+    const question = fc.record({ source: fc.option(ends.map(({ source }) => source)), at: fc.option(time), ends });
+    fc.assert(
+      fc.property(known, question, (more, { ends: { destination }, ...asked }) => {
+        const explanation = explain({ zone: null, destination, ...asked }, evidence(more));
+        expect(WHY_ANSWERS).toContain(explanation.answer);
+        expect(explanation.sentence).toMatch(/^(RELATED|Not RELATED|Not known): .*[^.]\.$/);
+        expect(explanation.related).toBe(explanation.sentence.startsWith('RELATED'));
+        expect(JSON.stringify(explanation)).not.toMatch(/undefined|NaN|null \w/);
+        const times = explanation.facts.map((fact) => fact.time ?? '~');
+        expect(times).toEqual(times.toSorted());
+      }),
+      { numRuns: 300 },
+    );
   });
 });

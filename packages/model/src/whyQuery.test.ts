@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { WhyQuestion } from '@relatd/model';
 import { describe, expect, it } from 'vitest';
-import { queryOf, questionOf } from './why.js';
+import type { WhyQuestion } from './explanation.js';
+import { parseWhyQuery, whyQueryOf } from './whyQuery.js';
 
 const destination = { address: '10.0.2.2', port: 40001 };
 
@@ -16,7 +16,7 @@ describe('questions about connections', () => {
       ...{ zone: null, at: null },
     },
   ])('survive their way through a query: %o', (question) => {
-    expect(questionOf(queryOf(question))).toEqual(question);
+    expect(parseWhyQuery(whyQueryOf(question))).toEqual(question);
   });
 
   it.each([
@@ -30,6 +30,6 @@ describe('questions about connections', () => {
     [{ destination: '10.0.2.2:21', zone: '65536' }, /^zone: /],
     [{ destination: '10.0.2.2:21', at: 'yesterday' }, /^at: /],
   ])('are refused where they make no sense: %o', (query, complaint) => {
-    expect(questionOf(query)).toMatch(complaint);
+    expect(parseWhyQuery(query)).toMatch(complaint);
   });
 });

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { formatEndpoint, parseEndpoint, type Endpoint, type WhyQuestion } from '@relatd/model';
+import { parseEndpoint } from './endpoint.js';
+import type { WhyQuestion } from './explanation.js';
+import { formatEndpoint, type Endpoint } from './text.js';
 
-/** A question as the query of `/v1/why` carries it. */
+/** A question as text: the query of `/v1/why`. */
 export interface WhyQuery {
   /** `10.0.1.2:4000` or an address alone; absent: anybody. */
   readonly source?: string;
@@ -12,23 +14,8 @@ export interface WhyQuery {
   readonly at?: string;
 }
 
-/** The schema of {@link WhyQuery}. */
-export const whySchema = {
-  querystring: {
-    type: 'object',
-    additionalProperties: false,
-    required: ['destination'],
-    properties: {
-      source: { type: 'string', minLength: 1, maxLength: 64 },
-      destination: { type: 'string', minLength: 1, maxLength: 64 },
-      zone: { type: 'string', pattern: '^[0-9]{1,5}$' },
-      at: { type: 'string', minLength: 1, maxLength: 64 },
-    },
-  },
-} as const;
-
-/** The question of a query; a string: what is wrong with it. */
-export function questionOf({ source, destination, zone, at }: WhyQuery): WhyQuestion | string {
+/** The question of a query, which may say anything; a string: what is wrong with it. */
+export function parseWhyQuery({ source, destination, zone, at }: WhyQuery): WhyQuestion | string {
   const from = source === undefined ? null : parseEndpoint(source);
   if (source !== undefined && from === null)
     return 'source: write ADDRESS or ADDRESS:PORT, IPv6 with a port as [ADDRESS]:PORT';
@@ -42,7 +29,7 @@ export function questionOf({ source, destination, zone, at }: WhyQuery): WhyQues
 }
 
 /** The query of a question. */
-export function queryOf({ source, destination, zone, at }: WhyQuestion): WhyQuery {
+export function whyQueryOf({ source, destination, zone, at }: WhyQuestion): WhyQuery {
   return {
     ...(source === null ? {} : { source: endText(source) }),
     destination: formatEndpoint(destination),
