@@ -45,7 +45,7 @@ export interface ConnectionsContext {
   /** Brings what is kept of a connection here, before anything else of it is looked at. */
   read(id: bigint): void;
   /** A held packet is read. */
-  heard?(connection: ControlConnection, segment: ControlSegment): void;
+  heard(connection: ControlConnection, segment: ControlSegment): void;
   /** An announcement was turned down. */
   refused(refusal: Refusal): void;
   /** A fault of ours: what it concerns goes on unparsed. */
@@ -116,7 +116,7 @@ export class Connections {
     if (segment === null || found === null) outcome.frames.push(frame);
     else {
       const held = { ...segment, direction: found.direction, frame, decided: false };
-      this.#context.heard?.(found.connection, held);
+      this.#context.heard(found.connection, held);
       this.#push(found.connection, held, outcome);
     }
   }

@@ -446,7 +446,10 @@ describe('explain', () => {
   });
 
   it('a time that is given stands for the SYN that was not seen, and chooses among several', () => {
-    expect(ask({ syns: [] }, { at: T }).answer).toBe('not-announced');
+    const assumed = ask({ syns: [] }, { at: T });
+    expect(assumed.answer).toBe('not-announced');
+    expect(texts(assumed)).toContain('no SYN of it is noted: it was not seen, or is forgotten');
+    expect(ask({ syns: [], expectations: [expectation()] }, { at: T }).answer).toBe('not-seen');
     expect(ask({ syns: [] }, { at: T - 3600 * S }).sentence).toBe(
       'Not RELATED: relatd was not running then, it was started 58 min 20 s later.',
     );

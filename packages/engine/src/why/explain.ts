@@ -59,6 +59,9 @@ function generalFacts(subject: Subject, answer: WhyAnswer, evidence: Evidence): 
       time: null,
       text: `${countWords(subject.others, 'further connection fits', 'further connections fit')} the question: this is the one that was opened last, or nearest to --at; give its source port to ask about another`,
     });
+  const isKnown = answer === 'related' || answer === 'control' || answer === 'not-seen';
+  if (subject.opened !== null && subject.syn === null && subject.protocol === 'tcp' && !isKnown)
+    facts.push({ time: subject.opened, text: 'no SYN of it is noted: it was not seen, or is forgotten' });
   if (answer !== 'related' && answer !== 'control') facts.push(...guardFacts(subject, evidence));
   if (evidence.since === null)
     facts.push({ time: null, text: 'no daemon runs, so there is no history: this is from the pinned tables alone' });
@@ -70,10 +73,11 @@ function judge(subject: Subject, evidence: Evidence): Judgement {
   if (subject.control !== null) return itself(subject.control);
   const { opened } = subject;
   const covering = nearest(subject, evidence);
-  if (covering !== null && (opened !== null || covering.answer !== 'unmatched')) return covering;
+  // What was not seen cannot have failed to match.
+  if (covering !== null && (subject.syn !== null || covering.answer !== 'unmatched')) return covering;
   const own = ownHandshake(subject, evidence);
   if (own !== null) return own;
-  if (opened === null || subject.source === null) return notSeen(subject, covering, evidence);
+  if (opened === null || subject.source === null || covering !== null) return notSeen(subject, covering, evidence);
   if (evidence.loaded !== null && opened < evidence.loaded) return notRunning(opened, evidence.loaded);
   const known: Case = { ...evidence, subject, opened };
   return (
