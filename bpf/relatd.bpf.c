@@ -144,6 +144,8 @@ int relatd_main(struct __sk_buff *skb)
 		return seen_at_ingress(skb, hook) ? PASS :
 						    guard_unreadable(skb, config, packet, reason);
 	}
+	if (unlikely(packet_is_syn(packet)))
+		syn_note(skb, packet);
 	if (likely(packet_is_other(config, totals, packet))) {
 		mark_clear(skb, config, hook);
 		if (likely(!config->guards) || seen_at_ingress(skb, hook))
@@ -203,6 +205,8 @@ struct layout {
 	struct request request;
 	struct source source;
 	struct embryo_set embryo_set;
+	struct syn syn;
+	struct untracked untracked;
 	enum reason reason;
 	enum direction direction;
 	enum hook hook;
@@ -218,6 +222,8 @@ struct layout {
 	enum address_kind address_kind;
 	enum expect_flag expect_flag;
 	enum embryo_flag embryo_flag;
+	enum syn_flag syn_flag;
+	enum untracked_why untracked_why;
 	enum interface_flag interface_flag;
 	enum hold_policy hold_policy;
 	enum event_type event_type;

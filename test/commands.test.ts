@@ -445,7 +445,14 @@ describe('what scripts read', () => {
       ['ftp', null],
       ['ftp-2121', { command: 'RETR' }],
     ]);
-    const printed = JSON.stringify(gateway.events) + (await gateway.relatd('flows', '--json')).stdout;
+    const related = await gateway.flows({ kind: 'related' });
+    const why = await Promise.all(
+      related.map(({ source, destination: { address, port } }) =>
+        gateway.client().why({ source, destination: { address, port: port ?? 0 }, zone: null, at: null }),
+      ),
+    );
+    expect(why.map(({ answer }) => answer)).toEqual(['related', 'related']);
+    const printed = JSON.stringify([gateway.events, why]) + (await gateway.relatd('flows', '--json')).stdout;
     expect(printed).not.toMatch(/alice|down\.bin/);
   });
 

@@ -4,6 +4,7 @@
 
 #include "assignment.h"
 #include "flow.h"
+#include "note.h"
 #include "policy.h"
 
 /*
@@ -145,8 +146,10 @@ static __always_inline bool control_insert(const struct packet *packet, __u32 if
 
 	if (reason != REASON_NONE) {
 		count(reason);
-		if (reason != REASON_LOST_RACE)
+		if (reason != REASON_LOST_RACE) {
 			event_limited(EVENT_TABLE_FULL, reason, packet, ifindex);
+			untracked_note(packet, ifindex, UNTRACKED_LIMIT << 8 | reason);
+		}
 		return false;
 	}
 	event_flow(EVENT_CONTROL_NEW, REASON_NONE, &packet->key, &scratch->flow);
@@ -183,18 +186,18 @@ __noinline int handshake_complete(const struct config *config, const struct pack
 		return 0;
 	embryo = embryo_find(set, packet->tag);
 	if (!embryo)
-		return 0;
+		return untracked_note(packet, ifindex, UNTRACKED_UNSEEN << 8);
 	flags = embryo->flags;
 	if (flags & (EMBRYO_NEVER | EMBRYO_SYN_DATA) || embryo->client != packet->seq ||
 	    embryo->server != packet->ack) {
 		count(REASON_HANDSHAKE);
-		return 0;
+		return untracked_note(packet, ifindex, UNTRACKED_UNSEEN << 8 | REASON_HANDSHAKE);
 	}
 	if (embryo_is_old(config, embryo))
-		return 0;
+		return untracked_note(packet, ifindex, UNTRACKED_UNSEEN << 8 | REASON_HANDSHAKE);
 	assignment = assignment_find(config, &packet->tuple, ifindex);
 	if (!assignment)
-		return 0;
+		return untracked_note(packet, ifindex, UNTRACKED_NOT_COVERED << 8);
 	scratch = control_begin(config, packet, assignment);
 	if (!scratch)
 		return 0;
@@ -249,6 +252,8 @@ static __always_inline int handshake_see(struct __sk_buff *skb, const struct con
 				   (seen ? EMBRYO_TRANSLATED : 0) << 8 | packet->ttl);
 		} else if (assignment_find(config, &packet->tuple, 0)) {
 			embryo_put(config, packet->tag, 0, 0, EMBRYO_NEVER << 8);
+		} else if (!seen && assignment_port_find(config, &reverse)) {
+			untracked_note(packet, 0, UNTRACKED_NOT_COVERED << 8);
 		}
 		return 0;
 	}

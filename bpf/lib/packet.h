@@ -71,11 +71,15 @@ static __always_inline bool protocol_is_vlan(__be16 protocol)
 	return protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD);
 }
 
+/* UDP has no flags. */
+static __always_inline bool packet_is_syn(const struct packet *packet)
+{
+	return (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) == TCP_SYN;
+}
+
 static __always_inline bool packet_is_opener(const struct packet *packet)
 {
-	if (packet->tuple.protocol == IPPROTO_UDP)
-		return true;
-	return (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) == TCP_SYN;
+	return packet->tuple.protocol == IPPROTO_UDP || packet_is_syn(packet);
 }
 
 /* Ports and, for TCP, what following a stream needs. `here` is the transport header's offset. */

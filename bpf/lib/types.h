@@ -39,6 +39,8 @@ enum limit {
 		1024, /* words of a filter of expectations about their destinations alone */
 	LIMIT_PARKED = 1024, /* bytes kept behind a gap, per direction */
 	LIMIT_MATCHES = 512, /* programs for `iptables -m bpf`, one for each name that an assignment ever had */
+	LIMIT_SYNS = 16384, /* power of two, as the next */
+	LIMIT_UNTRACKED = 4096,
 	LIMIT_STAYS = 255, /* of a phase: does not belong there; of a section: no change */
 };
 
@@ -254,6 +256,41 @@ enum embryo_flag {
 
 struct embryo_set {
 	struct embryo way[LIMIT_EMBRYO_WAYS];
+};
+
+enum syn_flag {
+	SYN_FROM_HERE =
+		1, /* first seen at egress: opened on this host, or came in by an interface that is not watched */
+	SYN_LEFT = 2, /* seen at ingress first, then at egress: the firewall let it through */
+};
+
+/* A TCP SYN that was seen: see note.h. Its tuple is in no zone: interface and VLAN tell. */
+struct syn {
+	struct tuple tuple;
+	__u64 time; /* boot time, ns */
+	__u32 last; /* ms from there to the last retransmission */
+	__u32 seq;
+	__u32 ifindex;
+	__u16 vlan;
+	__u8 count; /* with retransmissions; 255: that many or more */
+	__u8 flags;
+};
+
+enum untracked_why {
+	UNTRACKED_NOT_COVERED = 1, /* interface, source or destination of no assignment */
+	UNTRACKED_UNSEEN, /* its handshake was not seen, or not in order */
+	UNTRACKED_LIMIT, /* the reason says which */
+};
+
+/* A connection to an assigned port that is no control connection: see note.h. */
+struct untracked {
+	struct tuple tuple; /* from who opened it */
+	__u64 time; /* boot time, ns */
+	__u32 last; /* ms from there to the last packet seen, in steps of a second */
+	__u32 ifindex; /* by which it entered, as routing names it; 0: not known */
+	__u8 why;
+	__u8 reason;
+	__u8 reserved[6];
 };
 
 enum interface_flag {

@@ -46,6 +46,14 @@ export const endpoints = {
     answer: { description: 'Status', schema: schemas.status, type: 'application/json' },
     refusals: starting,
   },
+  why: {
+    method: 'GET',
+    path: '/v1/why',
+    summary: 'Why a connection was RELATED, or why not',
+    query: schemas.whyQuery,
+    answer: { description: 'Explanation', schema: schemas.explanation, type: 'application/json' },
+    refusals: { ...badQuery, ...starting },
+  },
   counters: {
     method: 'GET',
     path: '/v1/counters',

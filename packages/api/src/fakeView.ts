@@ -6,10 +6,12 @@ import type {
   EngineView,
   Event,
   Expectation,
+  Explanation,
   Flow,
   Reason,
   RelatedFlow,
   Status,
+  WhyQuestion,
 } from '@relatd/model';
 
 /** An engine in memory, for the tests of this package: tables as they are given, events when a test says so. */
@@ -18,6 +20,7 @@ export class FakeView implements EngineView {
   expectationTable: Expectation[] = [expectation('3')];
   reloads = 0;
   reloadError: Error | null = null;
+  readonly questions: WhyQuestion[] = [];
   readonly listeners = new Set<(event: Event) => void>();
 
   flows(): Promise<readonly Flow[]> {
@@ -34,6 +37,11 @@ export class FakeView implements EngineView {
 
   counters(): Promise<Counters> {
     return Promise.resolve(counters());
+  }
+
+  why(question: WhyQuestion): Promise<Explanation> {
+    this.questions.push(question);
+    return Promise.resolve(explanation());
   }
 
   subscribe(listener: (event: Event) => void): () => void {
@@ -88,6 +96,21 @@ export function expectation(id: string): Expectation {
     created: '2026-11-22T12:00:00.123Z',
     expiresSeconds: 299.5,
     permanent: false,
+  };
+}
+
+export function explanation(): Explanation {
+  return {
+    source: { address: '10.0.1.2', port: 45678 },
+    destination: { address: '10.0.2.2', port: 40001 },
+    related: false,
+    answer: 'expired',
+    sentence: 'Not RELATED: its expectation had expired 2.0 s before its SYN.',
+    facts: [
+      { time: '2026-11-22T12:00:00.123Z', text: 'its SYN came in by eth0' },
+      { time: null, text: 'a line of \u001b[31mtext' },
+    ],
+    historySince: '2026-11-22T11:00:00.000Z',
   };
 }
 

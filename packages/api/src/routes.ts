@@ -2,7 +2,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { matches, matchesEvent, type EventFilter, type ListFilter } from '@relatd/client';
-import type { EngineView, ReloadResult } from '@relatd/model';
+import { parseWhyQuery, type EngineView, type ReloadResult, type WhyQuery } from '@relatd/model';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { endpoints, type Endpoint } from './endpoints.js';
 import type { EventHub } from './hub.js';
@@ -24,7 +24,7 @@ export interface Source {
 
 /** Everything that only reads. `source` gives null while the daemon is still starting. */
 export function addReadRoutes(app: FastifyInstance, source: () => Source | null): void {
-  const { flows, expectations, status, counters, events, history, document } = endpoints;
+  const { flows, expectations, status, why, counters, events, history, document } = endpoints;
   const started = (): Source =>
     source() ?? refuse(503, 'starting', 'the daemon is still starting: try again in a moment');
   app.get<{ Querystring: ListFilter }>(flows.path, checked(flows), async (request, reply) => {
@@ -38,6 +38,11 @@ export function addReadRoutes(app: FastifyInstance, source: () => Source | null)
     return sendList(reply, list.filter(isWanted));
   });
   app.get(status.path, () => started().view.status());
+  app.get<{ Querystring: WhyQuery }>(why.path, checked(why), async (request) => {
+    const question = parseWhyQuery(request.query);
+    if (typeof question === 'string') refuse(400, 'bad-request', question);
+    return started().view.why(question);
+  });
   app.get(counters.path, () => started().view.counters());
   app.get(history.path, (_request, reply) => reply.type('application/json').send(started().hub.history()));
   const stream = { ...checked(events), exposeHeadRoute: false };

@@ -2,13 +2,16 @@
 import type { ErrorAnswer, EventFilter, ListFilter } from '@relatd/client';
 import {
   REASONS,
+  WHY_ANSWERS,
   type Counters,
   type Event,
   type EventType,
   type Expectation,
+  type Explanation,
   type Flow,
   type ReloadResult,
   type Status,
+  type WhyQuery,
 } from '@relatd/model';
 import { z } from 'zod';
 import type { History } from './hub.js';
@@ -268,6 +271,31 @@ export const eventFilter = expectationFilter.extend({
   type: z.string().min(1).max(256).optional().describe('Types with commas between'),
 });
 eventFilter satisfies z.ZodType<{ [Key in keyof EventFilter]: EventFilter[Key] | undefined }>;
+
+export const explanation = name(
+  'Explanation',
+  z.object({
+    source: endpoint.nullable().describe('Null: it is not known who opened it'),
+    destination: endpoint,
+    related: z.boolean(),
+    answer: z.enum(WHY_ANSWERS),
+    sentence: z.string().describe('The answer, for people'),
+    facts: z.array(z.object({ time: time.nullable(), text: z.string() })).describe('In the order of their times'),
+    historySince: time.nullable().describe('How far back the history reaches'),
+  }),
+) satisfies z.ZodType<Explanation>;
+
+const connectionEnd = z.string().min(1).max(64);
+export const whyQuery = z.strictObject({
+  source: connectionEnd.optional().describe('Who opened it: ADDRESS or ADDRESS:PORT; absent: anybody'),
+  destination: connectionEnd.describe('ADDRESS:PORT, IPv6 as [ADDRESS]:PORT'),
+  zone: z
+    .string()
+    .regex(/^[0-9]{1,5}$/)
+    .optional(),
+  at: connectionEnd.optional().describe('About when it was opened, ISO 8601; absent: the latest'),
+});
+whyQuery satisfies z.ZodType<{ [Key in keyof WhyQuery]: WhyQuery[Key] | undefined }>;
 
 type Json = Readonly<Record<string, unknown>>;
 

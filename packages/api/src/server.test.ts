@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RelatdClient, type EventFilter } from '@relatd/client';
 import { RelatdError, type Event } from '@relatd/model';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { FakeView, relatedFlow, relatedNew } from './fakeView.js';
+import { FakeView, explanation, relatedFlow, relatedNew } from './fakeView.js';
 import { BACKLOG_BYTES } from './hub.js';
 import { listenApi, type ApiServer } from './server.js';
 
@@ -98,6 +98,33 @@ describe('lists', () => {
     expect((await raw(`/v1/flows?helper=${'x'.repeat(20_000)}`)).status).toBe(431);
     expect((await raw('/v2/flows')).status).toBe(404);
     expect((await raw('/v1/flows', 'DELETE')).status).toBe(404);
+  });
+});
+
+describe('why', () => {
+  test('asks the engine', async () => {
+    const question = {
+      source: { address: '10.0.1.2', port: 45678 },
+      destination: { address: '2001:db8::2', port: 40001 },
+      ...{ zone: 7, at: 1_800_000_000_123 },
+    };
+    expect(await client.why(question)).toEqual(explanation());
+    expect(view.questions).toEqual([question]);
+  });
+
+  test('refuses what is no question', async () => {
+    for (const query of [
+      '',
+      '?destination=',
+      '?destination=10.0.2.2',
+      '?destination=x:1',
+      '?destination=10.0.2.2:1&port=2',
+    ]) {
+      const { status, body } = await raw(`/v1/why${query}`);
+      expect({ query, status }).toEqual({ query, status: 400 });
+      expect(JSON.parse(body)).toMatchObject({ error: { code: 'bad-request' } });
+    }
+    expect(view.questions).toEqual([]);
   });
 });
 

@@ -147,6 +147,34 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./commands/expectations.js'),
   },
   {
+    name: 'why',
+    summary: 'say why a connection was RELATED, or why not',
+    arguments: [
+      {
+        name: 'source',
+        summary: 'who opened it, ADDRESS:PORT or ADDRESS; or the destination, if it is alone',
+        required: true,
+      },
+      { name: 'destination', summary: 'ADDRESS:PORT to which it was opened; IPv6: [ADDRESS]:PORT', required: false },
+    ],
+    options: [
+      {
+        flags: '--at <time>',
+        summary: 'about when it was opened, as 2026-11-22T12:00:00 or 12:00:00; else the latest is meant',
+      },
+      { flags: '--zone <number>', summary: 'only in this zone' },
+      netns,
+      socket,
+      json,
+    ],
+    examples: [
+      { command: 'relatd why 10.0.1.2:45678 10.0.2.2:40001', summary: 'one connection' },
+      { command: 'relatd why 10.0.2.2:40001', summary: 'the last one to that port, whoever opened it' },
+      { command: 'relatd why [2001:db8::1]:45678 [2001:db8::2]:40001 --json', summary: 'for scripts' },
+    ],
+    load: () => import('./commands/why.js'),
+  },
+  {
     name: 'monitor',
     summary: 'print events as they happen, one line each, also across restarts of the daemon',
     arguments: [],

@@ -52,6 +52,7 @@ describe('help', () => {
         'monitor',
         'top',
         'replay',
+        'why',
         'status',
         'rules',
         'helper',

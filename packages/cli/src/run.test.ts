@@ -185,6 +185,62 @@ describe('flows and expectations', () => {
   });
 });
 
+describe('why', () => {
+  test('is a sentence, then facts with local times; control characters are shown, not obeyed', async () => {
+    const { code, out, err } = await relatd('why', '10.0.1.2:45678', '10.0.2.2:40001');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const [path, sentence, first, second] = out.trimEnd().split('\n');
+    expect([path, sentence]).toEqual([
+      '10.0.1.2:45678 > 10.0.2.2:40001',
+      'Not RELATED: its expectation had expired 2.0 s before its SYN.',
+    ]);
+    expect(first).toMatch(/^ {2}2026-11-2\dT\d\d:\d\d:00\.123[+-]\d\d:\d\d {2}its SYN came in by eth0$/);
+    expect(second?.trim()).toBe('a line of \\x1b[31mtext');
+    expect(JSON.parse((await relatd('why', '10.0.2.2:40001', '--json')).out)).toEqual(
+      await view.why(view.questions[0] as never),
+    );
+  });
+
+  test('is in colour on a terminal that wants it', async () => {
+    const context = testContext({ env: { RELATD_SOCKET: server.socketPath }, terminal: true, colour: true });
+    expect(await runCommandLine(['why', '10.0.2.2:40001'], context)).toBe(0);
+    expect(context.out().split('\n')[1]).toBe(
+      '\x1b[33mNot RELATED: its expectation had expired 2.0 s before its SYN.\x1b[39m',
+    );
+  });
+
+  test('asks about one connection, or about any to a port, at a time, in a zone', async () => {
+    await relatd('why', '10.0.1.2:45678', '10.0.2.2:40001');
+    await relatd('why', '10.0.1.2', '10.0.2.2:40001', '--zone', '7', '--at', '2026-11-22T12:00:00Z');
+    await relatd('why', '[2001:db8::0:1]:5');
+    const destination = { address: '10.0.2.2', port: 40001 };
+    expect(view.questions).toEqual([
+      { source: { address: '10.0.1.2', port: 45678 }, destination, zone: null, at: null },
+      { source: { address: '10.0.1.2', port: null }, destination, zone: 7, at: Date.parse('2026-11-22T12:00:00Z') },
+      { source: null, destination: { address: '2001:db8::1', port: 5 }, zone: null, at: null },
+    ]);
+    const noon = new Date();
+    noon.setHours(12, 0, 0, 500);
+    await relatd('why', '10.0.2.2:40001', '--at', '12:00:00.500');
+    expect(view.questions.at(-1)?.at).toBe(noon.getTime());
+  });
+
+  test.each([
+    [['10.0.2.2'], '10.0.2.2 has no port'],
+    [['10.0.1.2', '10.0.2.2'], '10.0.2.2 has no port'],
+    [['server:21'], "'server:21' is no address"],
+    [['10.0.2.2:99999'], "'10.0.2.2:99999' is no address"],
+    [['10.0.2.2:21', '--zone', '70000'], "'70000' is no zone"],
+    [['10.0.2.2:21', '--at', 'noon'], "'noon' is no time"],
+    [[], "missing required argument 'source'"],
+  ])('%o is no question', async (line, complaint) => {
+    const { code, err } = await relatd('why', ...line);
+    expect({ code, lines: err.trimEnd().split('\n').length }).toEqual({ code: 2, lines: 1 });
+    expect(err).toContain(complaint);
+    expect(view.questions).toEqual([]);
+  });
+});
+
 describe('status', () => {
   test('is text for people, JSON for scripts', async () => {
     const { code, out } = await relatd('status');

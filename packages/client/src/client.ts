@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { request, type IncomingMessage } from 'node:http';
-import type { Event, Expectation, Flow, ReloadResult, Status } from '@relatd/model';
+import {
+  whyQueryOf,
+  type Event,
+  type Expectation,
+  type Explanation,
+  type Flow,
+  type ReloadResult,
+  type Status,
+  type WhyQuestion,
+} from '@relatd/model';
 import { ApiError, errnoOf, type ErrorAnswer } from './errors.js';
 import type { EventFilter, ListFilter } from './filter.js';
 import { readLines } from './lines.js';
@@ -40,6 +49,11 @@ export class RelatdClient {
 
   status(): Promise<Status> {
     return this.#json<Status>('GET', '/v1/status');
+  }
+
+  /** Why a connection was RELATED, or why not. */
+  why(question: WhyQuestion): Promise<Explanation> {
+    return this.#json<Explanation>('GET', `/v1/why${query(whyQueryOf(question))}`);
   }
 
   /** Asks the daemon to read its configuration file again. A bad file is `API_REFUSED` with `answer.problems`. */
@@ -135,7 +149,7 @@ export class RelatdClient {
   }
 }
 
-function query(filter: ListFilter | EventFilter): string {
+function query(filter: object): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(filter)) {
     if (typeof value === 'string') parameters.set(name, value);

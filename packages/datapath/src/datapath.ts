@@ -13,7 +13,6 @@ import {
   isNativeError,
   lockDirectory,
   mountBpffs,
-  recordHeader,
   removePins,
   type KeptMap,
   type Lock,
@@ -66,7 +65,7 @@ import {
 } from './matches.js';
 import { CONNECT_PINS, OBJECT, linkPin, pinDirectory } from './pins.js';
 import { Requests, type RequestAnswer } from './requests.js';
-import { RingRecord, recordMemory } from './ringRecord.js';
+import { RingRecord, eachRecord, recordMemory, type RecordBatch } from './ringRecord.js';
 import { Tables, numberKey, viewOf, type AssignmentName } from './tables.js';
 import { tupleBytes } from './tuple.js';
 
@@ -118,6 +117,11 @@ export class Datapath {
   readonly adopted: boolean;
   /** Whether there were programs for `iptables -m bpf` already. */
   readonly hadMatches: boolean;
+  /**
+   * The daemon before, as far as it left something; boot times, ns. `stopped` 0: it did not stop in an orderly way; `alive`: when it
+   * was last known to live, 0 where that is not known.
+   */
+  readonly before: { readonly stopped: bigint; readonly alive: bigint } | null;
   /** Tables that kept the size they had, because live entries stand in them. */
   readonly kept: readonly KeptMap[];
   readonly #object: BpfObject;
@@ -140,7 +144,10 @@ export class Datapath {
     this.kept = this.#object.kept;
     this.tables = new Tables((name) => this.#object.map(name));
     this.#requests = new Requests(this.#object.program('relatd_request'));
-    this.#config = this.#initialConfig();
+    const previous = this.adopted ? this.tables.config() : zeroConfig();
+    this.before = this.adopted ? { stopped: previous.stopped, alive: this.tables.heartbeat() } : null;
+    this.beat();
+    this.#config = this.#initialConfig(previous);
     this.#writeConfig();
     migrateCounters(counters, this.tables);
     writePortBits(this.tables, this.#config.bank, assignedPorts(this.tables, this.#config.bank));
@@ -227,8 +234,7 @@ export class Datapath {
     }
   }
 
-  #initialConfig(): ConfigRecord {
-    const previous = this.adopted ? this.tables.config() : zeroConfig();
+  #initialConfig(previous: ConfigRecord): ConfigRecord {
     const embryonic = this.tables.map('embryos').maxEntries;
     return {
       ...previous,
@@ -266,6 +272,13 @@ export class Datapath {
   /** Boot time at which this daemon took over, ns. */
   get started(): bigint {
     return this.#config.started;
+  }
+
+  /** Leaves word that this daemon lives. */
+  beat(): void {
+    const value = new Uint8Array(8);
+    viewOf(value).setBigUint64(0, boottimeNs(), true);
+    this.tables.map('heartbeat').update(numberKey(0), value);
   }
 
   /** Events that were lost since this was asked last, by whichever daemon. */
@@ -416,8 +429,11 @@ export class Datapath {
     return [...new Set([...pinnedInterfaces(this.directory), ...seen.map(({ index }) => index)])];
   }
 
-  /** Begins to read events; the returned function reads what is there at once. The sink must not throw. */
-  readEvents(sink: RecordSink): () => void {
+  /**
+   * Begins to read events; the returned function reads what is there at once. `done` gets each batch behind its last record, and the
+   * batch is valid until it returns. Neither may throw.
+   */
+  readEvents(sink: RecordSink, done: (batch: RecordBatch) => void = () => undefined): () => void {
     const buffer = new ArrayBuffer(1 << 20);
     const memory = recordMemory(buffer);
     const record = new RingRecord(memory);
@@ -425,13 +441,8 @@ export class Datapath {
     const deliver = (bytes: number): void => {
       delivering = true;
       try {
-        for (let at = 0; at + recordHeader <= bytes;) {
-          const length = memory.view.getUint32(at, true);
-          if (length < recordHeader) return;
-          record.place(memory, at + recordHeader, length - recordHeader);
-          sink(record);
-          at = (at + length + 7) & ~7;
-        }
+        eachRecord(memory, 0, bytes, record, sink);
+        done({ memory, bytes });
       } finally {
         delivering = false;
       }

@@ -11,9 +11,17 @@ export { matchDirectory, pinMatches, type MatchedAssignment } from './matches.js
 export { LayoutError, connectsAttached } from './pinnedState.js';
 export { pinDirectory } from './pins.js';
 export { requestOf, type RequestAnswer } from './requests.js';
-export { RingRecord, recordMemory, type RecordMemory } from './ringRecord.js';
+export {
+  RingRecord,
+  eachRecord,
+  eventBatch,
+  recordMemory,
+  sampleBatch,
+  type RecordBatch,
+  type RecordMemory,
+} from './ringRecord.js';
 export { inSlices } from './slices.js';
-export { Tables, type AssignmentName, type FlowEntry, type TableFill } from './tables.js';
+export { Tables, type AssignmentName, type FlowEntry, type PinnedAssignment, type TableFill } from './tables.js';
 export { reverseTuple, sortTuple, tupleBytes, tupleId, tupleOf } from './tuple.js';
 export {
   DialogueFlag,
@@ -29,6 +37,10 @@ export {
   Limit,
   RequestOp,
   StreamFlag,
+  SynFlag,
+  UntrackedWhy,
+  zeroEvent,
+  zeroSample,
   type AssignmentRecord,
   type EventRecord,
   type ExpectRecord,
@@ -40,7 +52,9 @@ export {
   type RequestRecord,
   type SampleRecord,
   type StreamRecord,
+  type SynRecord,
   type TupleRecord,
+  type UntrackedRecord,
 } from './generated/layout.js';
 export {
   Namespace,

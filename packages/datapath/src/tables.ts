@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { REASONS, type Reason } from '@relatd/model';
-import { BpfMap } from '@relatd/native';
+import { BpfMap, isNativeError } from '@relatd/native';
 import {
   ASSIGNMENT_PORT_SIZE,
   CONFIG_SIZE,
@@ -21,16 +21,25 @@ import {
   readInterface,
   readInterfaceKey,
   readStream,
+  readSyn,
   readTotals,
   readTuple,
+  readUntracked,
+  SYN_AT,
+  SYN_SIZE,
+  UNTRACKED_AT,
+  UNTRACKED_SIZE,
+  type AssignmentRecord,
   type ConfigRecord,
   type ExpectRecord,
   type FlowRecord,
   type InterfaceKeyRecord,
   type InterfaceRecord,
   type StreamRecord,
+  type SynRecord,
   type TotalsRecord,
   type TupleRecord,
+  type UntrackedRecord,
 } from './generated/layout.js';
 import { inSlices } from './slices.js';
 import { sortTuple, tupleBytes } from './tuple.js';
@@ -52,6 +61,8 @@ export interface PinnedAssignment extends AssignmentName {
   readonly protocol: 'tcp' | 'udp';
   readonly port: number;
   readonly mark: number;
+  /** One for each pair of `from` and `to`. */
+  readonly pairs: readonly AssignmentRecord[];
 }
 
 /** Fill and cost of one table. */
@@ -86,6 +97,13 @@ const text = (bytes: Uint8Array): string => {
   return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 };
 
+/** Where notes stand that have a time. */
+function placesInUse(view: DataView, count: number, size: number, time: number): number[] {
+  const places: number[] = [];
+  for (let at = 0; at < count * size; at += size) if (view.getBigUint64(at + time, true) !== 0n) places.push(at);
+  return places;
+}
+
 /** What the datapath's tables say, whether a daemon runs or only their pins are left. Reads only. */
 export class Tables {
   readonly #open: (name: string) => BpfMap;
@@ -108,6 +126,16 @@ export class Tables {
     return map;
   }
 
+  /** A table that came with a later version of the same layout; null: what is pinned is older. */
+  #later(name: string): BpfMap | null {
+    try {
+      return this.map(name);
+    } catch (error) {
+      if (isNativeError(error) && error.code === 'RELATD_NOT_FOUND') return null;
+      throw error;
+    }
+  }
+
   #only<T>(name: string, read: (view: DataView, at: number) => T): T {
     const value = this.map(name).lookup(numberKey(0));
     if (value === null) throw new Error(`map ${name} is empty`);
@@ -122,6 +150,12 @@ export class Tables {
 
   totals(): TotalsRecord {
     return this.#only('totals', readTotals);
+  }
+
+  /** Boot time at which a daemon was last known to live, ns; 0: not known. */
+  heartbeat(): bigint {
+    if (this.#later('heartbeat') === null) return 0n;
+    return this.#only('heartbeat', (view, at) => view.getBigUint64(at, true));
   }
 
   async flows(): Promise<FlowEntry[]> {
@@ -185,6 +219,26 @@ export class Tables {
     return new Set(ids);
   }
 
+  /** SYNs that were seen, as far as none has taken their place. */
+  async syns(): Promise<SynRecord[]> {
+    const map = this.#later('syns');
+    if (map === null) return [];
+    const { count, values } = await map.entries();
+    const view = viewOf(values);
+    const used = placesInUse(view, count, SYN_SIZE, SYN_AT.time);
+    return inSlices(used.length, (index) => readSyn(view, used[index] ?? 0));
+  }
+
+  /** Connections to assigned ports that are no control connections. */
+  async untracked(): Promise<UntrackedRecord[]> {
+    const map = this.#later('untracked');
+    if (map === null) return [];
+    const { count, values } = await map.entries();
+    const view = viewOf(values);
+    const used = placesInUse(view, count, UNTRACKED_SIZE, UNTRACKED_AT.time);
+    return inSlices(used.length, (index) => readUntracked(view, used[index] ?? 0));
+  }
+
   /** What the datapath knows of interfaces, by `ifindex/vlan`. */
   interfaces(): Map<string, InterfaceRecord & { readonly key: InterfaceKeyRecord }> {
     const { count, keys, values } = this.map('interfaces').entriesSync();
@@ -238,7 +292,8 @@ export class Tables {
       for (let at = first; at < first + count; at++) {
         const value = this.map('assignments').lookup(numberKey(bank * Limit.assignments + at));
         if (value === null) continue;
-        const { id, mark } = readAssignment(viewOf(value), 0);
+        const pair = readAssignment(viewOf(value), 0);
+        const { id, mark } = pair;
         const { name, helper } = this.assignmentName(id) ?? { name: `#${String(id)}`, helper: 'unknown' };
         found.set(id, {
           name,
@@ -246,6 +301,7 @@ export class Tables {
           protocol: ((key >> 16) & 0xff) === 17 ? 'udp' : 'tcp',
           port: key & 0xffff,
           mark,
+          pairs: [...(found.get(id)?.pairs ?? []), pair],
         });
       }
     }

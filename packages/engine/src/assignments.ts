@@ -5,10 +5,12 @@ import {
   type AssignmentRecord,
   type AssignmentName,
   type GuardRecord,
+  type PinnedAssignment,
   type PolicyRecord,
   type PortAssignments,
 } from '@relatd/datapath';
-import { RelatdError, type Prefix, type Protocol } from '@relatd/model';
+import { ANY, RelatdError, type Prefix, type Protocol } from '@relatd/model';
+import type { AssignmentEvidence } from './why/evidence.js';
 
 /** IP protocol numbers. */
 export const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17 };
@@ -101,6 +103,27 @@ export function portAssignments(
     }
   }
   return [...groups.values()];
+}
+
+/** What the tables of the datapath say that an assignment covers, for {@link AssignmentEvidence}; what it admits is not looked up. */
+export function pinnedAssignment(
+  { name, protocol, port, pairs }: PinnedAssignment,
+  names: { interface(ifindex: number): string },
+): AssignmentEvidence {
+  const ifindex = pairs[0]?.ifindex ?? 0;
+  return {
+    ...{ name, protocol, port, data: null },
+    interface: ifindex === 0 ? null : names.interface(ifindex),
+    from: pairs.map(({ from, fromMask, family }) => maskedPrefix(from, fromMask, family)),
+    to: pairs.map(({ to, toMask, family }) => maskedPrefix(to, toMask, family)),
+  };
+}
+
+/** The reverse of {@link prefixMask}. */
+function maskedPrefix(bytes: Uint8Array, mask: Uint8Array, family: number): Prefix {
+  const bits = [...mask].map((byte) => byte.toString(2).padStart(8, '0')).join('');
+  const length = bits.indexOf('0') < 0 ? bits.length : bits.indexOf('0');
+  return length === 0 ? ANY : { bytes, length, family: family === 4 ? 4 : 6 };
 }
 
 /** What the datapath gets of an assignment, whichever packets it covers. */

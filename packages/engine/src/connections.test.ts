@@ -37,6 +37,7 @@ class World {
   broken: 'request' | 'flow' | null = null;
   assignment = assignmentOf();
   #ids = 100n;
+  readonly heard: string[] = [];
   readonly connections = new Connections({
     datapath: {
       started: STARTED,
@@ -57,6 +58,7 @@ class World {
     assignment: (id) => (id === 3 ? this.assignment : null),
     helper: () => this.helper,
     read: () => undefined,
+    heard: ({ id }, { payload }) => this.heard.push(`${String(id)} ${Buffer.from(payload).toString().trim()}`),
     refused: ({ reason }) => this.refused.push(reason),
     failed: (error) => this.faults.push(error),
   });
@@ -159,6 +161,7 @@ describe('held frames', () => {
       `> ${PORT.trim()}`,
       '> LIST',
     ]);
+    expect(world.heard).toEqual(['7 220 hi', '7 USER alice', `7 ${PORT.trim()}`, '7 LIST']);
   });
 
   it('make the datapath know a dialogue that was recognised', () => {

@@ -44,6 +44,8 @@ export interface ConnectionsContext {
   helper(name: string): Helper | null;
   /** Brings what is kept of a connection here, before anything else of it is looked at. */
   read(id: bigint): void;
+  /** A held packet is read. */
+  heard(connection: ControlConnection, segment: ControlSegment): void;
   /** An announcement was turned down. */
   refused(refusal: Refusal): void;
   /** A fault of ours: what it concerns goes on unparsed. */
@@ -112,7 +114,11 @@ export class Connections {
     const found = segment === null ? null : this.#find({ ...segment, held: true }, outcome);
     // Not readable, or of a flow that is gone: the datapath knows better what to do with it.
     if (segment === null || found === null) outcome.frames.push(frame);
-    else this.#push(found.connection, { ...segment, direction: found.direction, frame, decided: false }, outcome);
+    else {
+      const held = { ...segment, direction: found.direction, frame, decided: false };
+      this.#context.heard(found.connection, held);
+      this.#push(found.connection, held, outcome);
+    }
   }
 
   /** A payload that went on unjudged is still read, so that the dialogue can be followed. */

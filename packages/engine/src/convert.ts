@@ -42,12 +42,18 @@ const STATES: readonly FlowState[] = ['new', 'new', 'established', 'closing', 'c
 const CLOCK_STEP_MS = 20;
 let bootedAt = Number.NaN;
 
-/** A boot time as ISO text. Clock steps move what is shown, not what is stored; without one the same time reads the same. */
-export function bootTimeToIso(boot: bigint): string {
+/**
+ * A boot time as milliseconds since 1970, with fractions. Clock steps move what is shown, not what is stored; without one the same
+ * time reads the same.
+ */
+export function bootTimeToMs(boot: bigint): number {
   const now = Date.now() - Number(boottimeNs()) / 1e6;
   if (!(Math.abs(now - bootedAt) < CLOCK_STEP_MS)) bootedAt = now;
-  return new Date(bootedAt + Number(boot) / 1e6).toISOString();
+  return bootedAt + Number(boot) / 1e6;
 }
+
+/** The same as ISO text. */
+export const bootTimeToIso = (boot: bigint): string => new Date(bootTimeToMs(boot)).toISOString();
 
 export const protocolOf = (tuple: TupleRecord): Protocol => (tuple.protocol === 17 ? 'udp' : 'tcp');
 

@@ -7,6 +7,7 @@ import {
   assertFits,
   checkSystem,
   readHeldOpener,
+  type FlowEntry,
   type Namespace,
   type RingRecord,
 } from '@relatd/datapath';
@@ -18,16 +19,18 @@ import {
   type EngineView,
   type Event,
   type Expectation,
+  type Explanation,
   type Flow,
   type OutputStatus,
   type ReloadResult,
   type Status,
+  type WhyQuestion,
 } from '@relatd/model';
 import { AssignmentIds, assertGuardsFit, guardRecords, policyRecord, portAssignments } from './assignments.js';
 import { Backlog } from './backlog.js';
 import { laterChanges, readConfig, sameConfig, tableSizes } from './configuration.js';
 import { Connections } from './connections.js';
-import { expectationsOf, flowsOf, type Names } from './convert.js';
+import { bootTimeToMs, expectationsOf, flowsOf, type Names } from './convert.js';
 import { Details } from './details.js';
 import { EventHub } from './eventHub.js';
 import { EventTranslator, kindOf } from './eventTranslator.js';
@@ -40,6 +43,11 @@ import { Relations } from './relations.js';
 import { Ruleset } from './ruleset.js';
 import { Statistics } from './statistics.js';
 import { daemonStatus, holdStatus, lossesOf, tableStatus, version } from './status.js';
+import { collectEvidence } from './why/collect.js';
+import { explain } from './why/explain.js';
+import { History } from './why/history.js';
+import { Life } from './why/life.js';
+import { refusalBatch, saidBatches } from './why/records.js';
 
 /** Where a daemon's messages go. */
 export interface Logger {
@@ -90,13 +98,19 @@ export class Daemon implements EngineView {
   readonly #names: Names;
   readonly #translator: EventTranslator;
   readonly #ruleset: Ruleset;
+  readonly #history = new History();
+  readonly #life: Life;
   readonly #started = Date.now();
+  /** Control connections of whose words nothing is kept. */
+  #discreet = new Set<bigint>();
   #byId: ReadonlyMap<number, Assignment> = new Map();
   #helpers: ReadonlyMap<string, Helper> = helpers;
   #config: Config;
   #warnings: readonly string[];
   #drainEvents: () => void = () => undefined;
   #output: OutputStatus = { attached: false, problem: null };
+  /** The last question of why. */
+  #answered: Promise<unknown> = Promise.resolve();
   #rounds = 0;
   #timer: NodeJS.Timeout | null = null;
   #stopped = false;
@@ -113,6 +127,7 @@ export class Daemon implements EngineView {
     };
     this.#hub = new EventHub(failed);
     this.#datapath = Datapath.open(namespace, tableSizes(config), options.discardState ?? false);
+    this.#life = lifeOf(this.#datapath);
     this.#ids = new AssignmentIds((id) => this.#datapath.tables.assignmentName(id));
     this.#backlog = new Backlog((record) => {
       this.#guarded(() => {
@@ -127,8 +142,13 @@ export class Daemon implements EngineView {
       assignment: (id) => this.#byId.get(id) ?? null,
       helper: (name) => this.#helpers.get(name) ?? null,
       refused: (refusal) => {
+        this.#history.keep(refusalBatch(refusal));
         const entry = refusal.expect === null ? this.#datapath.tables.flow(refusal.connection.tuple) : null;
         this.#emit(this.#translator.refused(refusal, entry));
+      },
+      heard: (connection, segment) => {
+        if (connection.assignment.detail !== 'full') return;
+        for (const batch of saidBatches(connection, segment)) this.#history.keep(batch);
       },
       failed,
     });
@@ -201,12 +221,17 @@ export class Daemon implements EngineView {
     this.#attachConnects();
     this.#interfaces.requireAll(this.#config);
     // Not before assignments are known: what happened while no daemon ran is in there.
-    this.#drainEvents = this.#datapath.readEvents((record) => {
-      this.#guarded(() => {
-        if (record.isSample) this.#sampled(record);
-        else this.#happened(record);
-      });
-    });
+    this.#drainEvents = this.#datapath.readEvents(
+      (record) => {
+        this.#guarded(() => {
+          if (record.isSample) this.#sampled(record);
+          else this.#happened(record);
+        });
+      },
+      (batch) => {
+        this.#history.keep(batch);
+      },
+    );
     this.#drainEvents();
     this.#hold();
     if (this.#datapath.adopted) {
@@ -285,12 +310,14 @@ export class Daemon implements EngineView {
 
   async #housekeep(): Promise<void> {
     if (this.#datapath.holdDevice === null) this.#hold();
+    this.#datapath.beat();
     this.#connections.catchUp();
     this.#backlog.forget(this.#config.idle.closed + SWEEP_MS);
     for (const event of this.#translator.due()) this.#emit(event);
     for (const { item, count } of this.#faults.due())
       this.#options.logger.warn(`${String(count)} more times: ${item.split('\n', 1)[0] ?? ''}`);
     const lost = this.#datapath.takeLost();
+    this.#life.lost(lost, Date.now());
     if (lost > 0) this.#emit({ time: new Date().toISOString(), type: 'lost', count: lost });
     if (++this.#rounds % PRUNE_ROUNDS === 0 || lost > 0) await this.#compareWithTables();
     // Their beginnings may be among what was lost.
@@ -344,6 +371,7 @@ export class Daemon implements EngineView {
     datapath.match([...byId].map(([id, { name }]) => ({ id, name })));
     this.#byId = byId;
     this.#config = config;
+    this.#discreet = this.#discreetOf(flows);
     this.#connections.reassign();
     datapath.guard(guardRecords(config.guard));
     const idOf = new Map([...byId].map(([id, assignment]) => [assignment, id]));
@@ -352,9 +380,24 @@ export class Daemon implements EngineView {
     });
   }
 
+  /** Those of these flows of whose words nothing is kept. */
+  #discreetOf(flows: readonly FlowEntry[]): Set<bigint> {
+    const controls = flows.filter(({ flow }) => flow.kind === FlowKind.control && this.#isDiscreet(flow.assignment));
+    return new Set(controls.map(({ flow }) => flow.id));
+  }
+
+  #isDiscreet(assignment: number): boolean {
+    return this.#byId.get(assignment)?.detail !== 'full';
+  }
+
   /** What a sample says is of interest only to people, if the tables have decided about it: it waits until they ask. */
   #sampled(record: RingRecord): void {
     const id = record.sampledFlow;
+    this.#read(id, record);
+    if (this.#discreet.has(id)) record.erase();
+  }
+
+  #read(id: bigint, record: RingRecord): void {
     if (record.reason === DECIDED && (this.#backlog.has(id) || this.#connections.byId(id) !== undefined)) {
       this.#backlog.keep(id, record);
       return;
@@ -369,9 +412,11 @@ export class Daemon implements EngineView {
     switch (kind) {
       case 'controlNew':
         this.#statistics.began('control', this.#ids.name(record.flowAssignment).name);
+        if (this.#isDiscreet(record.flowAssignment)) this.#discreet.add(record.flow);
         this.#backlog.keep(record.flow, record);
         break;
       case 'controlEnd':
+        this.#discreet.delete(record.flow);
         this.#keep(record.flow, record);
         // Whoever has looked at it once does not keep it beyond its end.
         if (this.#connections.byId(record.flow) !== undefined) this.#backlog.read(record.flow);
@@ -521,6 +566,36 @@ export class Daemon implements EngineView {
     };
   }
 
+  why(question: WhyQuestion): Promise<Explanation> {
+    // One after the other: each takes a copy of the history.
+    const answer = this.#answered.then(() => this.#why(question));
+    this.#answered = answer.catch(() => undefined);
+    return answer;
+  }
+
+  async #why(question: WhyQuestion): Promise<Explanation> {
+    const { tables } = this.#datapath;
+    const evidence = await collectEvidence(question, {
+      history: this.#history,
+      drain: this.#drainEvents,
+      tables,
+      names: this.#names,
+      assignment: (id) => this.#byId.get(id) ?? null,
+      helper: (name) => this.#helpers.get(name) ?? null,
+      itself: () => {
+        const { since, complete } = this.#history;
+        return {
+          now: Date.now(),
+          ...this.#life.evidence(since === null ? null : bootTimeToMs(since), complete),
+          watched: this.#interfaces.watched.map(({ name }) => name),
+          assignments: this.#config.assignments,
+          guards: this.#config.guard,
+        };
+      },
+    });
+    return explain(question, evidence);
+  }
+
   subscribe(listener: (event: Event) => void): () => void {
     return this.#hub.subscribe(listener);
   }
@@ -553,4 +628,12 @@ export class Daemon implements EngineView {
     }
     return Promise.resolve();
   }
+}
+
+function lifeOf({ started, before }: Datapath): Life {
+  const time = (boot: bigint): number | null => (boot === 0n ? null : bootTimeToMs(boot));
+  return new Life(
+    bootTimeToMs(started),
+    before === null ? null : { stopped: time(before.stopped), alive: time(before.alive) },
+  );
 }

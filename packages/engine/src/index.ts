@@ -4,7 +4,15 @@
 import { Daemon, type DaemonOptions } from './daemon.js';
 
 export { Daemon, type DaemonOptions, type Logger } from './daemon.js';
-export { offlineExpectations, offlineFlows, offlineStatus, pinMatchPrograms, takeDown, type Where } from './offline.js';
+export {
+  offlineExpectations,
+  offlineFlows,
+  offlineStatus,
+  offlineWhy,
+  pinMatchPrograms,
+  takeDown,
+  type Where,
+} from './offline.js';
 export { inspectRuleset, type RulesetFindings } from './ruleset.js';
 export { Replay, type ReplaySummary } from './replay/replay.js';
 

@@ -14,12 +14,23 @@ import {
   pinMatches,
   type Namespace,
 } from '@relatd/datapath';
-import { RelatdError, formatMark, type Expectation, type Flow, type Status } from '@relatd/model';
-import { bootTimeToIso, expectationsOf, flowsOf, type Names } from './convert.js';
+import {
+  RelatdError,
+  formatMark,
+  type Expectation,
+  type Explanation,
+  type Flow,
+  type Status,
+  type WhyQuestion,
+} from '@relatd/model';
+import { pinnedAssignment } from './assignments.js';
+import { bootTimeToIso, bootTimeToMs, expectationsOf, flowsOf, type Names } from './convert.js';
 import { explained } from './failure.js';
 import { openNamespace } from './namespace.js';
 import { inspectRuleset } from './ruleset.js';
 import { countFlows, counterWarnings, holdStatus, lossesOf, tableStatus, version } from './status.js';
+import { collectEvidence } from './why/collect.js';
+import { explain } from './why/explain.js';
 
 /** Which network namespace; null: the caller's. */
 export interface Where {
@@ -96,6 +107,7 @@ export function offlineStatus(where: Where): Promise<Status> {
     // An orderly stop says when. Without one there is a daemon whose socket was not asked, or one that was killed.
     const orderly = config.stopped !== 0n;
     const { warnings, notes } = await inspectRuleset(where.netns, config.markMask);
+    const gone = goneAt(tables);
     const pid = orderly ? null : Datapath.holder(namespace);
     const running = pid !== null;
     return {
@@ -103,32 +115,64 @@ export function offlineStatus(where: Where): Promise<Status> {
       pid,
       uptimeSeconds: running ? Math.round(Number(boottimeNs() - config.started) / 1e9) : 0,
       running,
-      daemonGoneSince: orderly ? bootTimeToIso(config.stopped) : null,
+      daemonGoneSince: running || gone === 0n ? null : bootTimeToIso(gone),
       namespace: where.netns ?? 'current',
       kernel: release(),
       interfaces,
       output: { attached: connectsAttached(pinDirectory(namespace)), problem: null },
       conntrack: null,
-      assignments: tables.assignments().map(({ mark, ...assignment }) => ({
-        ...assignment,
+      assignments: tables.assignments().map(({ name, helper, protocol, port, mark }) => ({
+        ...{ name, helper, protocol, port },
         interface: null,
         from: [],
         to: [],
         mark: formatMark(mark),
-        flows: countFlows(flows, assignment.name),
+        flows: countFlows(flows, name),
       })),
       tables: tableStatus(tables),
       counters,
       losses: lossesOf(counters),
       hold: holdStatus(null, config.holdPolicy === HoldPolicy.pass ? 'pass' : 'drop', counters),
-      warnings: [...warningsOf(running, orderly), ...counterWarnings(counters), ...warnings, ...notes],
+      warnings: [...warningsOf(running, orderly, gone !== 0n), ...counterWarnings(counters), ...warnings, ...notes],
     };
   });
 }
 
-function warningsOf(running: boolean, orderly: boolean): string[] {
+/** Why a connection was RELATED, or why not, as far as the pins tell. */
+export function offlineWhy(where: Where, question: WhyQuestion): Promise<Explanation> {
+  return withPins(where, async (tables, names, namespace) => {
+    const gone = goneAt(tables);
+    const now = Date.now();
+    const pinned = tables.assignments();
+    const watched = namespace.interfaces().filter(({ index }) => attachedMode(namespace, index) !== null);
+    const evidence = await collectEvidence(question, {
+      history: null,
+      drain: () => undefined,
+      tables,
+      names,
+      assignment: () => null,
+      helper: () => null,
+      itself: () => ({
+        ...{ now, started: null, loaded: null, since: null, lost: [], guards: [] },
+        away: [{ from: gone === 0n ? null : bootTimeToMs(gone), to: now }],
+        watched: watched.map(({ name }) => name),
+        assignments: pinned.map((assignment) => pinnedAssignment(assignment, names)),
+      }),
+    });
+    return explain(question, evidence);
+  });
+}
+
+/** Boot time at which the last daemon stopped, or was last known to live; ns, 0: not known. */
+function goneAt(tables: Tables): bigint {
+  const { stopped } = tables.config();
+  return stopped === 0n ? tables.heartbeat() : stopped;
+}
+
+function warningsOf(running: boolean, orderly: boolean, known: boolean): string[] {
   if (running) return ['a daemon runs, but not at the socket that was asked: give --socket'];
-  const ended = orderly ? [] : ['the last daemon did not stop in an orderly way; since when it is gone is not known'];
+  const killed = 'the last daemon did not stop in an orderly way';
+  const ended = orderly ? [] : [known ? killed : `${killed}; since when it is gone is not known`];
   return [...ended, 'interfaces that come up meanwhile are neither watched nor guarded'];
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Event } from './event.js';
 import type { Expectation } from './expectation.js';
+import type { Explanation, WhyQuestion } from './explanation.js';
 import type { Flow } from './flow.js';
 import type { Reason } from './generated/reasons.js';
 import type { HoldStatus, Status, TableStatus } from './status.js';
@@ -60,6 +61,8 @@ export interface EngineView {
   expectations(): Promise<readonly Expectation[]>;
   status(): Promise<Status>;
   counters(): Promise<Counters>;
+  /** Why a connection was RELATED, or why not. */
+  why(question: WhyQuestion): Promise<Explanation>;
   /** Calls `listener` with each event until the returned function is called. The listener must not throw. */
   subscribe(listener: (event: Event) => void): () => void;
   /** Reads the configuration again and applies it. A bad file changes nothing: `CONFIG_INVALID`, with its problems. */

@@ -82,7 +82,7 @@ export interface Status {
   readonly pid: number | null;
   readonly uptimeSeconds: number;
   readonly running: boolean;
-  /** ISO 8601, UTC: since when no daemon runs. Null while one does, or when it is not known. */
+  /** ISO 8601, UTC: since when no daemon runs, within a second if it was killed. Null while one does, or when it is not known. */
   readonly daemonGoneSince: string | null;
   /** Name, path or cookie of the network namespace. */
   readonly namespace: string;

@@ -189,6 +189,19 @@ export const EmbryoFlag = {
   synData: 16,
 } as const;
 
+/** enum syn_flag of bpf/lib/types.h. */
+export const SynFlag = {
+  fromHere: 1,
+  left: 2,
+} as const;
+
+/** enum untracked_why of bpf/lib/types.h. */
+export const UntrackedWhy = {
+  notCovered: 1,
+  unseen: 2,
+  limit: 3,
+} as const;
+
 /** enum interface_flag of bpf/lib/types.h. */
 export const InterfaceFlag = {
   watched: 1,
@@ -259,6 +272,8 @@ export const Limit = {
   filterHosts: 1024,
   parked: 1024,
   matches: 512,
+  syns: 16384,
+  untracked: 4096,
   stays: 255,
 } as const;
 
@@ -1925,4 +1940,102 @@ export const writeEmbryoSet = (view: DataView, at: number, value: EmbryoSetRecor
 };
 export const zeroEmbryoSet = (): EmbryoSetRecord => ({
   way: Array.from({ length: 8 }, () => zeroEmbryo()),
+});
+
+/** struct syn of bpf/lib/types.h, 64 bytes. */
+export interface SynRecord {
+  tuple: TupleRecord;
+  time: bigint;
+  last: number;
+  seq: number;
+  ifindex: number;
+  vlan: number;
+  count: number;
+  flags: number;
+}
+export const SYN_SIZE = 64;
+/** Offsets of its members. */
+export const SYN_AT = {
+  tuple: 0,
+  time: 40,
+  last: 48,
+  seq: 52,
+  ifindex: 56,
+  vlan: 60,
+  count: 62,
+  flags: 63,
+} as const;
+export const readSyn = (view: DataView, at: number): SynRecord => ({
+  tuple: readTuple(view, at + 0),
+  time: view.getBigUint64(at + 40, true),
+  last: view.getUint32(at + 48, true),
+  seq: view.getUint32(at + 52, true),
+  ifindex: view.getUint32(at + 56, true),
+  vlan: view.getUint16(at + 60, true),
+  count: view.getUint8(at + 62),
+  flags: view.getUint8(at + 63),
+});
+export const writeSyn = (view: DataView, at: number, value: SynRecord): void => {
+  writeTuple(view, at + 0, value.tuple);
+  view.setBigUint64(at + 40, value.time, true);
+  view.setUint32(at + 48, value.last, true);
+  view.setUint32(at + 52, value.seq, true);
+  view.setUint32(at + 56, value.ifindex, true);
+  view.setUint16(at + 60, value.vlan, true);
+  view.setUint8(at + 62, value.count);
+  view.setUint8(at + 63, value.flags);
+};
+export const zeroSyn = (): SynRecord => ({
+  tuple: zeroTuple(),
+  time: 0n,
+  last: 0,
+  seq: 0,
+  ifindex: 0,
+  vlan: 0,
+  count: 0,
+  flags: 0,
+});
+
+/** struct untracked of bpf/lib/types.h, 64 bytes. */
+export interface UntrackedRecord {
+  tuple: TupleRecord;
+  time: bigint;
+  last: number;
+  ifindex: number;
+  why: number;
+  reason: number;
+}
+export const UNTRACKED_SIZE = 64;
+/** Offsets of its members. */
+export const UNTRACKED_AT = {
+  tuple: 0,
+  time: 40,
+  last: 48,
+  ifindex: 52,
+  why: 56,
+  reason: 57,
+} as const;
+export const readUntracked = (view: DataView, at: number): UntrackedRecord => ({
+  tuple: readTuple(view, at + 0),
+  time: view.getBigUint64(at + 40, true),
+  last: view.getUint32(at + 48, true),
+  ifindex: view.getUint32(at + 52, true),
+  why: view.getUint8(at + 56),
+  reason: view.getUint8(at + 57),
+});
+export const writeUntracked = (view: DataView, at: number, value: UntrackedRecord): void => {
+  writeTuple(view, at + 0, value.tuple);
+  view.setBigUint64(at + 40, value.time, true);
+  view.setUint32(at + 48, value.last, true);
+  view.setUint32(at + 52, value.ifindex, true);
+  view.setUint8(at + 56, value.why);
+  view.setUint8(at + 57, value.reason);
+};
+export const zeroUntracked = (): UntrackedRecord => ({
+  tuple: zeroTuple(),
+  time: 0n,
+  last: 0,
+  ifindex: 0,
+  why: 0,
+  reason: 0,
 });
