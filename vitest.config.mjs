@@ -29,7 +29,7 @@ const ALONE = ['withoutDaemon', 'race', 'flood', 'failures', 'bench', 'datapath/
  * Real namespaces, firewalls and CPU time: after all unit tests, and not more at once than two files, which each have
  * namespaces of their own.
  *
- * @type {(name: string, test: import('vitest/config').ProjectConfig) => import('vitest/config').TestProjectInlineConfiguration}
+ * @type {(name: string, test: NonNullable<import('vitest/config').TestProjectInlineConfiguration['test']>) => import('vitest/config').TestProjectInlineConfiguration}
  */
 const endToEnd = (name, { exclude = [], ...test }) => ({
   resolve,

@@ -38,7 +38,8 @@ enum limit {
 	LIMIT_FILTER_HOSTS =
 		1024, /* words of a filter of expectations about their destinations alone */
 	LIMIT_PARKED = 1024, /* bytes kept behind a gap, per direction */
-	LIMIT_MATCHES = 512, /* programs for `iptables -m bpf`, one for each name that an assignment ever had */
+	LIMIT_MATCHES =
+		512, /* programs for `iptables -m bpf`, one for each name that an assignment ever had */
 	LIMIT_SYNS = 16384, /* power of two, as the next */
 	LIMIT_UNTRACKED = 4096,
 	LIMIT_STAYS = 255, /* of a phase: does not belong there; of a section: no change */
