@@ -18,6 +18,8 @@ export default defineConfig({
   test: {
     ...e2e.test,
     root: fileURLToPath(new URL('..', import.meta.url)),
+    // Those that run alone elsewhere too.
+    exclude: ['dist/**', 'node_modules/**'],
     testTimeout: patience,
     hookTimeout: patience,
     fileParallelism: true,
