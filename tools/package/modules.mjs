@@ -28,19 +28,25 @@ const manifestOf = (folder) => JSON.parse(readFileSync(join(folder, 'package.jso
 export function runtimeModules() {
   /** @type {Map<string, Module>} */
   const found = new Map();
+  /** @param {string} folder @param {string} name @param {boolean} own */
+  const placeOf = (folder, name, own) => {
+    if (own) return join('node_modules', name);
+    // npm keeps a package beside the one of this project that needs it, where others need another version.
+    const owner = [...found.values()].find((one) => one.own && folder.startsWith(one.folder + sep));
+    return owner === undefined ? relative(root, folder) : join(owner.place, relative(owner.folder, folder));
+  };
   /** @param {string} link */
   const visit = (link) => {
     const folder = realpathSync(link);
     if (found.has(folder)) return;
     const { name, version, license = 'unknown', files, dependencies = {} } = manifestOf(folder);
-    const own = !folder.startsWith(join(root, 'node_modules') + sep);
-    const place = own ? join('node_modules', name) : relative(root, folder);
+    const own = !relative(root, folder).split(sep).includes('node_modules');
     found.set(folder, {
       name,
       version,
       license,
       folder,
-      place,
+      place: placeOf(folder, name, own),
       own,
       files: filesOf(folder, own ? (files ?? []) : undefined),
     });
