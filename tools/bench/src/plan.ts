@@ -43,11 +43,15 @@ export function dataConnection(index: number): Connection {
 /** The port of the data connection number `index`. */
 export const dataPort = (index: number): number => 1024 + ((index * 40_505) % 64_512);
 
-/** Connections that are nothing to relatd, as many as asked for; the same in every run. */
-export function strangers(count: number, seed = 1): Connection[] {
-  const random = generator(seed);
+/** Where hosts are that have no control connection. */
+const STRANGERS = 0x0aca_0000;
+
+/** Connections that are nothing to relatd, as many as asked for; the same in every run. Of FTP clients, or of strangers to all tables. */
+export function strangers(count: number, of: 'clients' | 'strangers' = 'clients'): Connection[] {
+  const random = generator(1);
+  const sources = of === 'clients' ? CLIENTS : STRANGERS;
   return Array.from({ length: count }, () => ({
-    source: { address: CLIENTS + (random() & 0xffff), port: 1024 + (random() % 64_512) },
+    source: { address: sources + (random() & 0xffff), port: 1024 + (random() % 64_512) },
     // Not the FTP server's address: its data ports are expected.
     destination: { address: SERVERS + 2 + (random() % 65_000), port: 1024 + (random() % 64_512) },
   }));
