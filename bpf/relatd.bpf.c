@@ -144,7 +144,7 @@ int relatd_main(struct __sk_buff *skb)
 		return seen_at_ingress(skb, hook) ? PASS :
 						    guard_unreadable(skb, config, packet, reason);
 	}
-	if (unlikely(packet_is_syn(packet)))
+	if (unlikely(packet_is_syn(packet)) && syn_matters(config, totals, &packet->tuple))
 		syn_note(skb, packet);
 	if (likely(packet_is_other(config, totals, packet))) {
 		mark_clear(skb, config, hook);

@@ -136,6 +136,12 @@ describe('relatd why', () => {
       /^its SYN was not seen to leave/m,
       /^a guard dropped its SYN$/m,
     );
+    // Neither of these has had to do with a control connection: their SYNs are not noted.
+    await answers(
+      await knock(stranger, serverSide.address, 41_000),
+      'no-control',
+      /there was no control connection between 10\.77\.1\.\d+ and 10\.77\.2\.99\.$/m,
+    );
     const cases = [
       [port.from, /assignment from is only for connections from 192\.0\.2\.0\/24, and this one came from 10\.77\.1\./],
       [port.to, /assignment to is only for connections to 198\.51\.100\.1, and this one went to 10\.77\.2\.2/],

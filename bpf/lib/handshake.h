@@ -152,6 +152,7 @@ static __always_inline bool control_insert(const struct packet *packet, __u32 if
 		}
 		return false;
 	}
+	noted_add(&packet->tuple);
 	event_flow(EVENT_CONTROL_NEW, REASON_NONE, &packet->key, &scratch->flow);
 	return true;
 }

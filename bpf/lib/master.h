@@ -101,6 +101,7 @@ __noinline enum reason master_expect(struct stream *stream, bool evict)
 	reason = expect_insert();
 	if (reason != REASON_NONE)
 		return reason;
+	noted_add(&order->tuple);
 	stream->expectations[walk.vacant & (LIMIT_MASTER_EXPECTATIONS - 1)] = order->slot;
 	/* The master ended meanwhile: its expectations were ended without this one. */
 	if (READ_ONCE(stream->side[0].flags) & STREAM_ENDED) {

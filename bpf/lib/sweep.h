@@ -109,6 +109,8 @@ static long sweep_flow(__u32 index, struct sweep_walk *walk)
 	flow = bpf_map_lookup_elem(&flows, &key);
 	if (!flow || flow->id != id)
 		return 0;
+	if (flow->kind == FLOW_CONTROL)
+		noted_add(&key);
 	/* Signed: a packet may have come after the walk began. */
 	if ((__s64)(walk->coarse - flow->last) > (__s64)flow_idle_limit(config, flow, key.protocol))
 		sweep_flow_end(&key, flow, slot, id);
@@ -174,6 +176,7 @@ static __always_inline int sweep(void)
 	if (__sync_lock_test_and_set(&of_flows->busy, 1))
 		return 0;
 	totals->ticks++;
+	noted_tick(totals);
 	sweep_expects(&walk, config, totals, of_expects);
 	sweep_flows(&walk, config, totals, of_flows);
 	__sync_lock_test_and_set(&of_flows->busy, 0);

@@ -40,8 +40,9 @@ enum limit {
 	LIMIT_PARKED = 1024, /* bytes kept behind a gap, per direction */
 	LIMIT_MATCHES =
 		512, /* programs for `iptables -m bpf`, one for each name that an assignment ever had */
-	LIMIT_SYNS = 16384, /* power of two, as the next */
+	LIMIT_SYNS = 16384, /* power of two, as the next two */
 	LIMIT_UNTRACKED = 4096,
+	LIMIT_NOTED_TICKS = 8192, /* of the sweep: that long at least SYNs of a host are noted */
 	LIMIT_STAYS = 255, /* of a phase: does not belong there; of a section: no change */
 };
 

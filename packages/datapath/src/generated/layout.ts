@@ -274,6 +274,7 @@ export const Limit = {
   matches: 512,
   syns: 16384,
   untracked: 4096,
+  notedTicks: 8192,
   stays: 255,
 } as const;
 

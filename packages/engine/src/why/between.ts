@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import { formatEndpoint } from '@relatd/model';
 import { turnedDown } from './announced.js';
-import type { ControlEvidence, ExpectationEvidence } from './evidence.js';
+import type { ControlEvidence, Evidence, ExpectationEvidence, UntrackedEvidence } from './evidence.js';
 import { attemptFacts, controlFacts, expectationFacts, gapFacts, saidFact, type Fact } from './facts.js';
 import { otherHandshake } from './handshake.js';
 import { endOf, masterFacts, masterWords, no, type Case, type Judgement } from './judgement.js';
-import { endpointFits, isBetween, sameConnection } from './subject.js';
+import { endpointFits, hasEnd, isBetween, sameConnection, type Subject } from './subject.js';
 import { controlWords, countWords, patternWords, reasonWords, relativeWords, spanWords } from './words.js';
 
 /** How far from its SYN something may be to be called the nearest. */
 const NEAR = 60_000;
 /** How long a connection that is not tracked may have been silent to count as one that is there. */
 const UNTRACKED_SILENCE = 10 * 60_000;
+/** How long after its last control connection a host's SYNs are noted at least: `LIMIT_NOTED_TICKS` is somewhat more. */
+const NOTED = 10 * 60_000;
 /** Control connections whose course is told. */
 const TOLD = 4;
 
@@ -189,23 +191,43 @@ function away(known: Case, facts: readonly Fact[]): Judgement | null {
   );
 }
 
-/** There was no control connection between the two that relatd follows. */
-export function withoutControl(known: Case, source: string): Judgement {
+/**
+ * Whether SYNs of the two, or of anybody to the destination, have been noted for some time: the datapath notes those of hosts that have,
+ * or had, to do with control connections, and those to assigned ports. Where they are not, that none is noted says nothing.
+ */
+export function isNoted(
+  { source, destination, protocol }: Subject,
+  { now, controls, untracked, expectations, assignments }: Evidence,
+): boolean {
+  const addresses = [destination.address, ...(source === null ? [] : [source.address])];
+  const isRecent = (time: number): boolean => now - time < NOTED;
+  return (
+    assignments.some((one) => one.protocol === protocol && one.port === destination.port) ||
+    controls.some((one) => hasEnd(one, addresses) && (one.ended === null || isRecent(one.ended.time))) ||
+    untracked.some((one) => hasEnd(one, addresses) && isRecent(one.last)) ||
+    expectations.some((one) => addresses.includes(one.destination.address ?? '') && isRecent(endOf(one)))
+  );
+}
+
+/** There was no control connection between the two that relatd follows; source null: none of the destination. */
+export function withoutControl(known: Case, source: string | null): Judgement {
   const { subject, opened } = known;
   const { address } = subject.destination;
+  const concerns = (one: ControlEvidence | UntrackedEvidence): boolean =>
+    source === null ? hasEnd(one, [address]) : isBetween(one, source, address);
   const attempts = attemptFacts(subject, known);
   const [untracked] = known.untracked
-    .filter((one) => isBetween(one, source, address) && one.time <= opened && opened - one.last < UNTRACKED_SILENCE)
+    .filter((one) => concerns(one) && one.time <= opened && opened - one.last < UNTRACKED_SILENCE)
     // What comes late of one that was followed to its end.
     .filter((one) => !known.controls.some((control) => sameConnection(control, one) && control.began <= one.time))
     .toSorted((a, b) => b.last - a.last);
   if (untracked !== undefined) return otherHandshake(untracked, known, attempts);
   const unsure = uncertain(known, attempts);
   if (unsure !== null) return unsure;
-  const none = `there was no control connection between ${source} and ${address}`;
+  const none = `there was no control connection ${source === null ? 'of' : `between ${source} and`} ${address}`;
   const [last] = known.controls
     .flatMap((control) =>
-      control.ended !== null && control.ended.time <= opened && isBetween(control, source, address)
+      control.ended !== null && control.ended.time <= opened && concerns(control)
         ? [{ control, ended: control.ended.time }]
         : [],
     )
@@ -214,7 +236,7 @@ export function withoutControl(known: Case, source: string): Judgement {
   const { control, ended } = last;
   return no(
     'no-control',
-    `${none} any more: the last one, ${controlWords(control)}, ended ${relativeWords(ended, opened, subject.protocol)}`,
+    `${none} any more: the last one, ${controlWords(control)}, ${subject.opened === null ? 'has ended' : `ended ${relativeWords(ended, opened, subject.protocol)}`}`,
     [...controlFacts(control), ...attempts],
   );
 }

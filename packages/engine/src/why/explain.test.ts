@@ -445,10 +445,38 @@ describe('explain', () => {
     expect(ask({ syns: [], refusals: [refusal()] }).sentence).toMatch(/was refused \(port-range\)/);
   });
 
+  it('no SYN is noted, and none would be: no control connection has been there lately', () => {
+    const none = { syns: [], controls: [] };
+    const explanation = ask(none);
+    expect(explanation).toMatchObject({
+      answer: 'no-control',
+      sentence: 'Not RELATED: there was no control connection between 10.0.1.2 and 10.0.2.2.',
+    });
+    expect(texts(explanation).join()).toMatch(/no SYN of it is noted: .* neither host had to do with/);
+    expect(ask(none, { source: null }).sentence).toBe('Not RELATED: there was no control connection of 10.0.2.2.');
+    const ended = (ago: number) => control({ ended: { time: T + 60 * S - ago, reason: 'fin' } });
+    expect(ask({ syns: [], controls: [ended(601 * S)], since: T - 9999 * S }).sentence).toMatch(
+      /no control connection between 10\.0\.1\.2 and 10\.0\.2\.2 any more: the last one, #1, .* \(ftp\), has ended\.$/,
+    );
+    expect(ask({ ...none, since: null, started: null }).answer).toBe('not-kept');
+    // Of these it would be, so it was not seen.
+    const [elsewhere, late] = [path('10.0.1.3:30000', `${server}:21`), T + 59 * S];
+    for (const more of [
+      { controls: [control(elsewhere)] },
+      { controls: [ended(599 * S)] },
+      { untracked: [untracked({ ...elsewhere, last: late })] },
+      { expectations: [expectation({ source: { address: '10.0.1.3', port: null } })] },
+      { assignments: configOf('assignments: [{ helper: ftp, port: 40001 }]').assignments },
+    ])
+      expect(ask({ ...none, ...more }).answer).toBe('not-seen');
+  });
+
   it('a time that is given stands for the SYN that was not seen, and chooses among several', () => {
     const assumed = ask({ syns: [] }, { at: T });
     expect(assumed.answer).toBe('not-announced');
-    expect(texts(assumed)).toContain('no SYN of it is noted: it was not seen, or is forgotten');
+    expect(texts(assumed).join()).toMatch(
+      /no SYN of it is noted: it was not seen, or is forgotten, or neither host had/,
+    );
     expect(ask({ syns: [], expectations: [expectation()] }, { at: T }).answer).toBe('not-seen');
     expect(ask({ syns: [] }, { at: T - 3600 * S }).sentence).toBe(
       'Not RELATED: relatd was not running then, it was started 58 min 20 s later.',

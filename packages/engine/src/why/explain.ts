@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { formatEndpoint, formatPath, type Explanation, type WhyAnswer, type WhyQuestion } from '@relatd/model';
 import { nearest } from './announced.js';
-import { betweenThem, otherSource, withoutControl } from './between.js';
+import { betweenThem, isNoted, otherSource, withoutControl } from './between.js';
 import type { ControlEvidence, Evidence, Time } from './evidence.js';
 import { controlFacts, expectationFacts, guardFacts, relatedFacts, saidFor, synFacts, type Fact } from './facts.js';
 import { ownHandshake } from './handshake.js';
@@ -60,8 +60,11 @@ function generalFacts(subject: Subject, answer: WhyAnswer, evidence: Evidence): 
       text: `${countWords(subject.others, 'further connection fits', 'further connections fit')} the question: this is the one that was opened last, or nearest to --at; give its source port to ask about another`,
     });
   const isKnown = answer === 'related' || answer === 'control' || answer === 'not-seen';
-  if (subject.opened !== null && subject.syn === null && subject.protocol === 'tcp' && !isKnown)
-    facts.push({ time: subject.opened, text: 'no SYN of it is noted: it was not seen, or is forgotten' });
+  if (subject.syn === null && subject.protocol === 'tcp' && !isKnown)
+    facts.push({
+      time: subject.opened,
+      text: 'no SYN of it is noted: it was not seen, or is forgotten, or neither host had to do with a control connection',
+    });
   if (answer !== 'related' && answer !== 'control') facts.push(...guardFacts(subject, evidence));
   if (evidence.since === null)
     facts.push({ time: null, text: 'no daemon runs, so there is no history: this is from the pinned tables alone' });
@@ -77,6 +80,8 @@ function judge(subject: Subject, evidence: Evidence): Judgement {
   if (covering !== null && (subject.syn !== null || covering.answer !== 'unmatched')) return covering;
   const own = ownHandshake(subject, evidence);
   if (own !== null) return own;
+  if (covering === null && opened === null && !isNoted(subject, evidence))
+    return withoutControl({ ...evidence, subject, opened: evidence.now }, subject.source?.address ?? null);
   if (opened === null || subject.source === null || covering !== null) return notSeen(subject, covering, evidence);
   if (evidence.loaded !== null && opened < evidence.loaded) return notRunning(opened, evidence.loaded);
   const known: Case = { ...evidence, subject, opened };
@@ -153,7 +158,7 @@ function notSeen(
   const watched = evidence.watched.length === 0 ? 'no interface is watched' : `watched: ${evidence.watched.join(', ')}`;
   facts.push({
     time: null,
-    text: `${watched}; it may have taken another route, been dropped before relatd, or been forgotten (about the last 16,384 SYNs are kept)`,
+    text: `${watched}; it may have taken another route, been dropped before relatd, or been forgotten (about the last 16,384 SYNs are kept), or have come before the two hosts had to do with a control connection`,
   });
   if (protocol === 'udp') return no('not-seen', 'it is expected, and no packet of it has come', facts);
   const who = source === null ? 'anybody' : formatEndpoint(source);

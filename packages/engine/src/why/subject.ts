@@ -47,6 +47,9 @@ export function isBetween({ source, destination }: Connection, a: string, b: str
   return (source.address === a && destination.address === b) || (source.address === b && destination.address === a);
 }
 
+export const hasEnd = ({ source, destination }: Connection, addresses: readonly string[]): boolean =>
+  addresses.includes(source.address) || addresses.includes(destination.address);
+
 /** Whether two are the same connection, or one after the other between the same ends. */
 export const sameConnection = (a: Connection, b: Connection): boolean =>
   a.protocol === b.protocol &&
