@@ -59,7 +59,19 @@ describe('npm run bench, with counts too small for figures', () => {
 
   it('runs every section, each with rows as wide as its columns and figures that were measured', () => {
     expect(report.sections.map(({ name }) => name)).toEqual([
-      ...['testrun', 'control', 'forwarding', 'announcements', 'sessions', 'crowd', 'bulk', 'push', 'memory', 'events'],
+      ...[
+        'testrun',
+        'control',
+        'forwarding',
+        'announcements',
+        'starts',
+        'sessions',
+        'crowd',
+        'bulk',
+        'push',
+        'memory',
+        'events',
+      ],
     ]);
     for (const { name, tables } of report.sections) {
       expect(tables, name).not.toHaveLength(0);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { FtpLab, VARIANT_TITLES, type Variant } from './ftpLab.js';
 import type { Scale } from './options.js';
-import { figure, single, type Section } from './report.js';
+import { atMost, figure, single, type Section } from './report.js';
 import { pairedRounds } from './rounds.js';
-import { pairedDifference, quantile, spread } from './statistics.js';
+import { pairedDifference, pairedRatio, quantile, spread } from './statistics.js';
 import { closeAll } from './variant.js';
 
 const VARIANTS: readonly Variant[] = ['nothing', 'netfilter', 'mark', 'rules', 'existing'];
@@ -55,7 +55,13 @@ export async function starts(scale: Scale): Promise<Section> {
         },
       ],
       behind: [],
-      targets: [],
+      targets: (['mark', 'rules'] as const).map((variant) =>
+        atMost(
+          `start of a data connection, ${VARIANT_TITLES[variant]}: at most netfilter's`,
+          figure(pairedRatio(medians[variant], medians.netfilter), 'ratio'),
+          1,
+        ),
+      ),
     };
   } finally {
     await closeAll(labs);
