@@ -620,9 +620,9 @@ export class Daemon implements EngineView {
     this.#interfaces.close();
     try {
       this.#datapath.close();
-      // A first start that failed leaves nothing either.
-      if (this.#options.ephemeral || (!this.#begun && !this.#datapath.adopted))
-        Datapath.remove(this.#namespace, !this.#datapath.hadMatches);
+      if (this.#options.ephemeral) Datapath.remove(this.#namespace, true);
+      // A first start that failed leaves nothing that was not there before.
+      else if (!this.#begun && !this.#datapath.adopted) Datapath.remove(this.#namespace, !this.#datapath.hadMatches);
     } finally {
       this.#namespace.close();
     }
