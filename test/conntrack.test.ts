@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Lab } from '@relatd/lab';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Lab, availableTftpServers, startTftpServer, tftpTransfer } from '@relatd/lab';
 import { describe, expect, it } from 'vitest';
 import { failed, nothing, openStage, transfers } from './support/chains.js';
 import { startGateway } from './support/gateway.js';
@@ -91,5 +93,28 @@ describe('related: conntrack', () => {
     await mustDownload(gateway, lab.client, { server: lab.server.ipv4, extended: false });
     await mustDownload(gateway, lab.client, { server: lab.client.gatewayIpv4, extended: true });
     expect((await gateway.client().status()).conntrack).toMatchObject({ made: 4, withoutMaster: 0, failed: 0 });
+  });
+
+  it('holds first packets on interfaces without Ethernet header, and of UDP, too', async () => {
+    await using lab = await Lab.create({ tun: true });
+    await lab.gateway.nft(oldRules);
+    await lab.gateway.nft('add rule inet filter forward ct state new udp dport 69 accept\n');
+    const assignments = [...config.assignments, { helper: 'tftp', port: 69 }];
+    await using gateway = await startGateway(lab, { config: { ...config, assignments }, firewall: 'none' });
+    await using _server = await serve(lab.server);
+    for (const family of ['ipv4', 'ipv6'] as const) {
+      await mustDownload(gateway, lab.client, { server: lab.server[family], mode: 'passive' });
+      await mustDownload(gateway, lab.client, { server: lab.server[family], mode: 'active' });
+    }
+    if (availableTftpServers().includes('tftpd-hpa')) {
+      await using tftp = await startTftpServer('tftpd-hpa', lab.server);
+      const content = Buffer.alloc(2000, 7);
+      await writeFile(join(tftp.root, 'down.bin'), content);
+      const what = { server: lab.server.ipv4, op: 'get', file: 'down.bin', content, root: tftp.root } as const;
+      expect(await tftpTransfer(lab.client, 'curl', what), gateway.history()).toMatchObject({ code: 0, bytesOk: true });
+    }
+    const { conntrack, counters } = await gateway.client().status();
+    expect(conntrack).toMatchObject({ withoutMaster: 0, failed: 0 });
+    expect(counters).toMatchObject({ 'hold-unknown': 0, 'hold-failed': 0 });
   });
 });
