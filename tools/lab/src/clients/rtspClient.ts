@@ -18,8 +18,11 @@ export interface RtspPlay {
 
 /** What came of it. */
 export interface RtspResult {
-  /** The client's exit code; it is 0 only when the stream has come to its end. 124: it took too long. */
-  code: number;
+  /**
+   * Whether the stream came to its end. The client's exit code does not tell: what it says after that may find the connection
+   * closed by the server, which it takes for an error.
+   */
+  ended: boolean;
   output: string;
   /** The media that arrived, in order. */
   media: Uint8Array;
@@ -45,5 +48,6 @@ export async function rtspPlay(
     { env: { ...env, GST_DEBUG: 'rtspsrc:4,2', GST_DEBUG_NO_COLOR: '1' }, cwd: directory, timeoutMs: timeoutMs + 5000 },
   );
   const media = await readFile(file).catch(() => new Uint8Array());
-  return { code: result.code, output: result.stdout + result.stderr, media };
+  const output = result.stdout + result.stderr;
+  return { ended: /^Got EOS from element/m.test(output), output, media };
 }
