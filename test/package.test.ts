@@ -124,7 +124,8 @@ describe('the Debian package', () => {
     await debian.run('systemctl enable relatd && systemctl start relatd');
     expect(await debian.run(show('-P ActiveState'))).toBe('active');
     expect(await debian.run(show('-P StatusText'))).toBe('watching eth0 for nothing: no assignment yet');
-    expect(await statusOf(debian)).toMatchObject({ assignments: [] });
+    const attached = { attached: true, problem: null };
+    expect(await statusOf(debian)).toMatchObject({ assignments: [], output: attached });
     expect(await debian.run('stat -c "%U %G %a" /run/relatd/relatd.sock')).toBe('root relatd 660');
   });
 
