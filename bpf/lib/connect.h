@@ -14,7 +14,6 @@
  */
 #ifndef AF_INET
 #define AF_INET 2
-#define AF_INET6 10
 #endif
 #ifndef SOL_SOCKET
 #define SOL_SOCKET 1
@@ -35,25 +34,6 @@ static __always_inline __u32 connect_mark(const struct tuple *tuple, __u32 mark,
 	    !expect_find(totals, tuple, clock_boot(), match))
 		return mark;
 	return mark | (match->expect->mark & config->mark_mask);
-}
-
-static __always_inline void connect_zone(struct tuple *tuple, const struct bpf_sock *sk)
-{
-	struct interface *interface = interface_find(sk->bound_dev_if, 0);
-
-	tuple->zone = interface ? interface->zone : 0;
-}
-
-static __always_inline void connect_v4(union ip *ip, __be32 address)
-{
-	ip->half[0] = 0;
-	ip->word[2] = bpf_htonl(0xffff);
-	ip->word[3] = address;
-}
-
-static __always_inline bool connect_is_mapped(const union ip *ip)
-{
-	return !ip->half[0] && ip->word[2] == bpf_htonl(0xffff);
 }
 
 /*
@@ -128,12 +108,12 @@ int relatd_connect(struct bpf_sock_ops *ops)
 	tuple.destination.word[3] = context_word(ops->remote_ip6[3]);
 	tuple.family = 6;
 	/* An IPv6 socket may connect to an IPv4 address. */
-	if (ops->family == AF_INET || connect_is_mapped(&tuple.destination)) {
+	if (ops->family == AF_INET || ip_is_v4(&tuple.destination)) {
 		tuple.family = 4;
-		connect_v4(&tuple.source, source);
-		connect_v4(&tuple.destination, destination);
+		ip_from_v4(&tuple.source, source);
+		ip_from_v4(&tuple.destination, destination);
 	}
-	connect_zone(&tuple, sk);
+	tuple.zone = interface_zone(sk->bound_dev_if);
 	mark = connect_mark(&tuple, sk->mark, &match);
 	if (mark != sk->mark)
 		bpf_setsockopt(ops, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
@@ -154,7 +134,7 @@ static __always_inline void connect_datagrams(struct bpf_sock_addr *address, str
 	tuple->protocol = IPPROTO_UDP;
 	tuple->source_port = bpf_htons(sk->src_port);
 	tuple->destination_port = address->user_port;
-	connect_zone(tuple, sk);
+	tuple->zone = interface_zone(sk->bound_dev_if);
 	mark = connect_mark(tuple, sk->mark, &match);
 	if (mark != sk->mark)
 		bpf_setsockopt(address, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
@@ -169,8 +149,8 @@ int relatd_connect4(struct bpf_sock_addr *address)
 	if (address->protocol != IPPROTO_UDP || !sk || !host_is_ours(bpf_get_netns_cookie(address)))
 		return 1;
 	tuple.family = 4;
-	connect_v4(&tuple.source, sk->src_ip4);
-	connect_v4(&tuple.destination, address->user_ip4);
+	ip_from_v4(&tuple.source, sk->src_ip4);
+	ip_from_v4(&tuple.destination, address->user_ip4);
 	connect_datagrams(address, &tuple);
 	return 1;
 }
@@ -191,7 +171,7 @@ int relatd_connect6(struct bpf_sock_addr *address)
 	tuple.destination.word[1] = context_word(address->user_ip6[1]);
 	tuple.destination.word[2] = context_word(address->user_ip6[2]);
 	tuple.destination.word[3] = context_word(address->user_ip6[3]);
-	tuple.family = connect_is_mapped(&tuple.destination) ? 4 : 6;
+	tuple.family = ip_is_v4(&tuple.destination) ? 4 : 6;
 	connect_datagrams(address, &tuple);
 	return 1;
 }

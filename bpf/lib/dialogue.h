@@ -148,7 +148,7 @@ static __always_inline bool address_ip6(struct walker *walker, __u32 reg, union 
 		out->byte[2 * (at & 7)] = group >> 8;
 		out->byte[2 * (at & 7) + 1] = group;
 	}
-	return out->half[0] || out->word[2] != bpf_htonl(0xffff);
+	return !ip_is_v4(out);
 }
 
 static __always_inline __be32 address_octets(const struct walker *walker, __u32 reg)

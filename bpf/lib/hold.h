@@ -185,11 +185,8 @@ __noinline int hold_opener(struct __sk_buff *skb)
 
 	/* Looked up: 6.1 takes no key out of an argument of a global function. */
 	packet = bpf_map_lookup_elem(&packets, &zero);
-	if (!packet)
-		return 0;
-
-	if (!config || !host_wants_conntrack() || (packet->hook & HOOK_SIDE) != HOOK_INGRESS ||
-	    !hold_device_lives(skb, config))
+	if (!packet || !config || !host_wants_conntrack() ||
+	    (packet->hook & HOOK_SIDE) != HOOK_INGRESS || !hold_device_lives(skb, config))
 		return 0;
 	flow = flow_find(&packet->key, packet->tag);
 	if (!flow)
@@ -210,7 +207,7 @@ __noinline int hold_opener(struct __sk_buff *skb)
 	}
 	count(REASON_HELD);
 	packet->verdict = bpf_redirect(config->hold_ifindex, 0);
-	return 1;
+	return 0;
 }
 
 /* At the hold device's ingress: back to where the frame was taken. */

@@ -27,6 +27,13 @@ static __always_inline struct interface *interface_find(__u32 ifindex, __u32 vla
 	return bpf_map_lookup_elem(&interfaces, &key);
 }
 
+static __always_inline __u16 interface_zone(__u32 ifindex)
+{
+	struct interface *interface = interface_find(ifindex, 0);
+
+	return interface ? interface->zone : 0;
+}
+
 /*
  * Whether a packet at egress has been at one of our ingress hooks before: then everything that it may
  * begin was begun there. On the way up through a bridge or VLAN the kernel overwrites the ingress

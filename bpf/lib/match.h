@@ -38,10 +38,8 @@ static __always_inline bool match_v4(struct __sk_buff *skb, struct tuple *tuple,
 		return false;
 	tuple->family = 4;
 	tuple->protocol = ip.protocol;
-	tuple->source.word[2] = bpf_htonl(0xffff);
-	tuple->source.word[3] = ip.saddr;
-	tuple->destination.word[2] = bpf_htonl(0xffff);
-	tuple->destination.word[3] = ip.daddr;
+	ip_from_v4(&tuple->source, ip.saddr);
+	ip_from_v4(&tuple->destination, ip.daddr);
 	*transport = ip.ihl * 4;
 	return true;
 }
@@ -109,7 +107,7 @@ static __always_inline bool match_read(struct __sk_buff *skb, struct tuple *tupl
 		return true;
 	if (bpf_skb_load_bytes(skb, transport + 13, &flags, sizeof(flags)))
 		return false;
-	*opens = (flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) == TCP_SYN;
+	*opens = tcp_opens(flags);
 	return true;
 }
 
@@ -120,7 +118,6 @@ int relatd_match(struct __sk_buff *skb)
 	struct totals *totals = totals_get();
 	struct expect_match expectation = {};
 	struct tuple tuple = {}, key;
-	struct interface *interface;
 	__u32 slot = skb->cb[0];
 	struct match *match = bpf_map_lookup_elem(&matches, &slot);
 	struct flow *flow;
@@ -130,8 +127,7 @@ int relatd_match(struct __sk_buff *skb)
 	if (!match || !match->assignment || !config || !totals || !match_read(skb, &tuple, &opens))
 		return 0;
 	wanted = match->assignment - 1;
-	interface = interface_find(skb->ifindex, 0);
-	tuple.zone = interface ? interface->zone : 0;
+	tuple.zone = interface_zone(skb->ifindex);
 	tuple_key(&tuple, &key);
 	flow = flow_find(&key, tuple_tag(&key, config->seed));
 	if (flow)

@@ -9,6 +9,7 @@
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include "base.h"
+#include "tuple.h"
 
 #define ETHERNET_HEADER 14
 #define HEADERS_PULLED 192 /* Ethernet, two tags, IPv6, some extension headers, TCP */
@@ -71,10 +72,15 @@ static __always_inline bool protocol_is_vlan(__be16 protocol)
 	return protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD);
 }
 
+static __always_inline bool tcp_opens(__u8 flags)
+{
+	return (flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) == TCP_SYN;
+}
+
 /* UDP has no flags. */
 static __always_inline bool packet_is_syn(const struct packet *packet)
 {
-	return (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) == TCP_SYN;
+	return tcp_opens(packet->tcp_flags);
 }
 
 static __always_inline bool packet_is_opener(const struct packet *packet)
@@ -132,12 +138,8 @@ static __always_inline enum reason packet_parse_v4(struct __sk_buff *skb, void *
 		return REASON_MALFORMED;
 	packet->tuple.family = 4;
 	packet->tuple.protocol = ip->protocol;
-	packet->tuple.source.half[0] = 0;
-	packet->tuple.source.word[2] = bpf_htonl(0xffff);
-	packet->tuple.source.word[3] = ip->saddr;
-	packet->tuple.destination.half[0] = 0;
-	packet->tuple.destination.word[2] = bpf_htonl(0xffff);
-	packet->tuple.destination.word[3] = ip->daddr;
+	ip_from_v4(&packet->tuple.source, ip->saddr);
+	ip_from_v4(&packet->tuple.destination, ip->daddr);
 	packet->ttl = ip->ttl;
 	if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP)
 		return REASON_NOT_TRACKED_PROTOCOL;

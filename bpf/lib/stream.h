@@ -220,9 +220,8 @@ static __always_inline enum reason policy_judge(const struct policy *policy,
 {
 	bool own = act->address.half[0] == packet->tuple.source.half[0] &&
 		   act->address.half[1] == packet->tuple.source.half[1];
-	bool mapped = !act->address.half[0] && act->address.word[2] == bpf_htonl(0xffff);
 
-	if (mapped != (packet->tuple.family == 4))
+	if (ip_is_v4(&act->address) != (packet->tuple.family == 4))
 		return REASON_WRONG_FAMILY;
 	if (act->port < policy->from_port || act->port > policy->to_port)
 		return REASON_PORT_RANGE;

@@ -11,6 +11,18 @@ static __always_inline bool ip_in_prefix(const union ip *address, const union ip
 		 ((address->half[1] ^ prefix->half[1]) & mask->half[1]));
 }
 
+static __always_inline void ip_from_v4(union ip *ip, __be32 address)
+{
+	ip->half[0] = 0;
+	ip->word[2] = bpf_htonl(0xffff);
+	ip->word[3] = address;
+}
+
+static __always_inline bool ip_is_v4(const union ip *ip)
+{
+	return !ip->half[0] && ip->word[2] == bpf_htonl(0xffff);
+}
+
 static __always_inline bool tuple_equal(const struct tuple *a, const struct tuple *b)
 {
 	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
