@@ -2,6 +2,8 @@
 import { EVENT_TYPES, explainReason, formatDetail, formatEndpoint, type Event } from '@relatd/model';
 import { useMemo } from 'preact/hooks';
 import { clock } from './text.js';
+import { Filters } from './Filters.js';
+import { Headings } from './Headings.js';
 import type { Feed } from './feed.js';
 import type { Place } from './place.js';
 
@@ -20,13 +22,7 @@ export function EventList({ feed, version, place, go }: Properties) {
   const events = useMemo(() => latest(feed.events, place.query), [feed, version, place.query]);
   return (
     <div class="view">
-      <form
-        class="filters"
-        role="search"
-        onSubmit={(event) => {
-          event.preventDefault();
-        }}
-      >
+      <Filters>
         <input
           type="search"
           list="event-types"
@@ -46,19 +42,10 @@ export function EventList({ feed, version, place, go }: Properties) {
           the last {events.length} of {feed.events.length} that are kept here
           {feed.lost > 0 ? `; ${String(feed.lost)} were lost` : ''}
         </output>
-      </form>
+      </Filters>
       <div class="scroll" role="region" aria-label="Events" tabIndex={0}>
         <table class="plain events">
-          <thead>
-            <tr>
-              <th scope="col">Time</th>
-              <th scope="col">Event</th>
-              <th scope="col">Assignment</th>
-              <th scope="col">Connection</th>
-              <th scope="col">Detail</th>
-              <th scope="col">Why</th>
-            </tr>
-          </thead>
+          <Headings titles={['Time', 'Event', 'Assignment', 'Connection', 'Detail', 'Why']} />
           <tbody>
             {events.map((event, index) => (
               <EventRow key={`${event.time} ${String(events.length - index)}`} event={event} go={go} />

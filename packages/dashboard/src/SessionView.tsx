@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { Filters } from './Filters.js';
 import { Details } from './Details.js';
 import type { Feed } from './feed.js';
 import { SHOWN, type Place, type Shown } from './place.js';
@@ -51,13 +52,7 @@ export function SessionView({ feed, version, place, go }: Properties) {
   return (
     <div class="view sessions">
       <Tiles feed={feed} />
-      <form
-        class="filters"
-        role="search"
-        onSubmit={(event) => {
-          event.preventDefault();
-        }}
-      >
+      <Filters>
         <input
           ref={search}
           type="search"
@@ -110,7 +105,7 @@ export function SessionView({ feed, version, place, go }: Properties) {
         <output class="soft">
           {sessions} of {feed.sessions.size} sessions
         </output>
-      </form>
+      </Filters>
       <div class={session === undefined ? 'split' : 'split open'}>
         <SessionTable
           rows={rows}

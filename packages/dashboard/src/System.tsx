@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { explainReason, formatBytes, isReason, type ChainProgram, type Status } from '@relatd/model';
+import { Headings } from './Headings.js';
 import type { Feed } from './feed.js';
 import { number } from './text.js';
 
@@ -34,16 +35,7 @@ function Interfaces({ status }: { status: Status }) {
     <section>
       <h2>Interfaces</h2>
       <table class="plain">
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">Attached</th>
-            <th scope="col">Zone</th>
-            <th scope="col">Ingress</th>
-            <th scope="col">Egress</th>
-            <th scope="col">Problems</th>
-          </tr>
-        </thead>
+        <Headings titles={['Name', 'Attached', 'Zone', 'Ingress', 'Egress', 'Problems']} />
         <tbody>
           {status.interfaces.map((one) => (
             <tr key={one.name}>
@@ -68,23 +60,10 @@ function Assignments({ status }: { status: Status }) {
     <section>
       <h2>Assignments</h2>
       <table class="plain">
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">Helper</th>
-            <th scope="col">Port</th>
-            <th scope="col">Interface</th>
-            <th scope="col">From</th>
-            <th scope="col">To</th>
-            <th scope="col">Mark</th>
-            <th scope="col" class="right">
-              Control
-            </th>
-            <th scope="col" class="right">
-              Related
-            </th>
-          </tr>
-        </thead>
+        <Headings
+          titles={['Name', 'Helper', 'Port', 'Interface', 'From', 'To', 'Mark', 'Control', 'Related']}
+          numbers={['Control', 'Related']}
+        />
         <tbody>
           {status.assignments.map((one) => (
             <tr key={one.name}>
@@ -112,21 +91,10 @@ function Tables({ status }: { status: Status }) {
     <section>
       <h2>Tables</h2>
       <table class="plain">
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">Fill</th>
-            <th scope="col" class="right">
-              Used
-            </th>
-            <th scope="col" class="right">
-              Size
-            </th>
-            <th scope="col" class="right">
-              Memory when full
-            </th>
-          </tr>
-        </thead>
+        <Headings
+          titles={['Name', 'Fill', 'Used', 'Size', 'Memory when full']}
+          numbers={['Used', 'Size', 'Memory when full']}
+        />
         <tbody>
           {status.tables.map(({ name, used, size, bytes }) => (
             <tr key={name}>
@@ -162,15 +130,7 @@ function CounterList({ status }: { status: Status }) {
         <p class="soft">Nothing has been counted yet.</p>
       ) : (
         <table class="plain">
-          <thead>
-            <tr>
-              <th scope="col">Reason</th>
-              <th scope="col" class="right">
-                Count
-              </th>
-              <th scope="col">Meaning</th>
-            </tr>
-          </thead>
+          <Headings titles={['Reason', 'Count', 'Meaning']} numbers={['Count']} />
           <tbody>
             {counted.map(([reason, count]) => (
               <tr key={reason}>
