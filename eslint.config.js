@@ -3,28 +3,14 @@
 import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
-
-/** From the bottom of the house to its top: a package imports only those before it. */
-const order = [
-  'model',
-  'document',
-  'grammar',
-  'helpers',
-  'config',
-  'datapath',
-  'engine',
-  'client',
-  'api',
-  'dashboard',
-  'cli',
-];
+import { packages } from './tools/house.mjs';
 
 /** Only the datapath touches the addon and the BPF object. */
 const belowDatapath = ['@relatd/native', '@relatd/bpf'];
 
 /** @type {import('eslint').Linter.Config[]} */
-const layers = order.map((name, index) => {
-  const above = order.slice(index + 1).map((other) => `@relatd/${other}`);
+const layers = packages.map((name, index) => {
+  const above = packages.slice(index + 1).map((other) => `@relatd/${other}`);
   const group = name === 'datapath' ? above : [...above, ...belowDatapath];
   const message = 'A package imports only those below it; nothing but the datapath touches the addon.';
   return {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // @ts-check
 import { defineConfig } from 'vitest/config';
+import { packages } from './tools/house.mjs';
 
 /** Tests see the sources of every workspace, not what was built last: an edit needs no build to be tested. */
 const conditions = ['@relatd/source', 'module', 'node', 'import', 'default'];
@@ -49,19 +50,7 @@ const endToEnd = (name, { exclude = [], ...test }) => ({
 export default defineConfig({
   test: {
     projects: [
-      ...[
-        'model',
-        'document',
-        'grammar',
-        'helpers',
-        'config',
-        'datapath',
-        'engine',
-        'client',
-        'api',
-        'dashboard',
-        'cli',
-      ].map((name) => unit(name, `packages/${name}`)),
+      ...packages.map((name) => unit(name, `packages/${name}`)),
       unit('native', 'native'),
       unit('bpf', 'bpf'),
       unit('lab', 'tools/lab'),
