@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-import { explainReason, formatBytes, formatDetail, formatDuration, formatEndpoint, type Flow } from '@relatd/model';
+import {
+  bytesOf,
+  explainReason,
+  formatBytes,
+  formatDetail,
+  formatDuration,
+  formatEndpoint,
+  type Flow,
+} from '@relatd/model';
 import type { ComponentChildren, RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import type { Place, Sort } from './place.js';
 import { assignmentOf, type Row } from './rows.js';
-import { bytesOf, isOver, isTrouble, traffic, type Session, type Tracked } from './sessions.js';
+import { isOver, isTrouble, traffic, type Session, type Tracked } from './sessions.js';
 
 /** Height of a row in pixels, as style.css has it: which rows are drawn is computed by it. */
 const ROW = 34;

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ControlFlow, Event, Expectation, Flow, Reason, RelatedFlow } from '@relatd/model';
+import {
+  bytesOf,
+  type ControlFlow,
+  type Event,
+  type Expectation,
+  type Flow,
+  type Reason,
+  type RelatedFlow,
+} from '@relatd/model';
 
 /** How something ended; `reason` is null where nobody told. */
 export interface End {
@@ -193,11 +201,6 @@ function matched(session: Session, flow: RelatedFlow): void {
       return;
     }
   }
-}
-
-/** Bytes of both directions. */
-export function bytesOf(flow: Flow): number {
-  return flow.bytes.original + flow.bytes.reply;
 }
 
 /** Whether nothing of a session lives any more. */

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import { explainReason, formatBytes, formatDetail, formatDuration, formatEndpoint, type Flow } from '@relatd/model';
-import { bytesOf, type Session } from './sessions.js';
+import {
+  bytesOf,
+  explainReason,
+  formatBytes,
+  formatDetail,
+  formatDuration,
+  formatEndpoint,
+  type Flow,
+} from '@relatd/model';
+import type { Session } from './sessions.js';
 
 /** How a moment looks. */
 export type Tone = 'begin' | 'expect' | 'match' | 'end' | 'refuse' | 'fade';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { viewOf } from './bytes.js';
 import {
   ASSIGNMENT_PORT_SIZE,
   ASSIGNMENT_SIZE,
@@ -11,7 +12,7 @@ import {
   type RequestRecord,
 } from './generated/layout.js';
 import { requestOf } from './requests.js';
-import { numberKey, viewOf, type Tables } from './tables.js';
+import { numberKey, type Tables } from './tables.js';
 import { tupleOf } from './tuple.js';
 
 /** One assignment's port, for {@link Datapath.assign}. */

@@ -19,6 +19,7 @@ import {
   type Namespace,
   type Related,
 } from '@relatd/native';
+import { viewOf } from './bytes.js';
 import {
   assertFits,
   assignedPorts,
@@ -66,7 +67,7 @@ import {
 import { CONNECT_PINS, OBJECT, linkPin, pinDirectory } from './pins.js';
 import { Requests, type RequestAnswer } from './requests.js';
 import { RingRecord, eachRecord, recordMemory, type RecordBatch } from './ringRecord.js';
-import { Tables, numberKey, viewOf, type AssignmentName } from './tables.js';
+import { Tables, numberKey, type AssignmentName } from './tables.js';
 import { tupleBytes } from './tuple.js';
 
 /** How many entries each table can take. */

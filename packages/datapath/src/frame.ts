@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { mappedIPv4, viewOf } from './bytes.js';
 import type { TupleRecord } from './generated/layout.js';
 
 /** TCP's control bits, RFC 9293, 3.1. */
@@ -17,6 +18,9 @@ export interface TcpFrame {
   /** Whether the TCP checksum is right. */
   readonly intact: boolean;
 }
+
+/** Of these only SYN is set where a connection is opened, as far as it is held. */
+const OPENING = TCP_FLAG.syn | TCP_FLAG.ack;
 
 const ETHERNET = 14;
 const TAG = 4;
@@ -53,11 +57,10 @@ export function readHeldOpener(frame: Uint8Array): TupleRecord | null {
   const located = locate(frame, view);
   if (located === null) return null;
   if (located.protocol === UDP) return located.at + 8 > located.end ? null : tupleOf(view, located);
-  const segment = readTcp(frame, view, located);
-  return segment !== null && (segment.flags & (TCP_FLAG.syn | TCP_FLAG.ack)) === TCP_FLAG.syn ? segment.tuple : null;
+  // Every held packet is asked this: its checksum is not summed up for that.
+  const opens = tcpHeader(view, located) !== null && (flagsOf(view, located) & OPENING) === TCP_FLAG.syn;
+  return opens ? tupleOf(view, located) : null;
 }
-
-const viewOf = (frame: Uint8Array): DataView => new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
 
 function locate(frame: Uint8Array, view: DataView): Located | null {
   if (frame.length < ETHERNET + TAG || view.getUint16(12) !== 0x88a8) return null;
@@ -73,14 +76,6 @@ function locate(frame: Uint8Array, view: DataView): Located | null {
   return protocol === 0x86dd ? locateIPv6(frame, view, at, zone) : null;
 }
 
-function mapped(frame: Uint8Array, at: number): Uint8Array {
-  const bytes = new Uint8Array(16);
-  bytes[10] = 0xff;
-  bytes[11] = 0xff;
-  for (let index = 0; index < 4; index++) bytes[12 + index] = frame[at + index] ?? 0;
-  return bytes;
-}
-
 function locateIPv4(frame: Uint8Array, view: DataView, at: number, zone: number): Located | null {
   if (frame.length < at + 20 || view.getUint8(at) >> 4 !== 4) return null;
   const protocol = view.getUint8(at + 9);
@@ -88,7 +83,7 @@ function locateIPv4(frame: Uint8Array, view: DataView, at: number, zone: number)
   const end = at + view.getUint16(at + 2);
   if (header < 20 || end > frame.length || at + header > end || (protocol !== TCP && protocol !== UDP)) return null;
   return {
-    ...{ source: mapped(frame, at + 12), destination: mapped(frame, at + 16), family: 4, zone, protocol },
+    ...{ source: mappedIPv4(frame, at + 12), destination: mappedIPv4(frame, at + 16), family: 4, zone, protocol },
     ...{ at: at + header, end, pseudo: sum(view, at + 12, at + 20) },
   };
 }
@@ -119,12 +114,20 @@ function tupleOf(view: DataView, { source, destination, family, zone, protocol, 
   return { source, destination, ...ports, protocol, family, zone };
 }
 
-function readTcp(frame: Uint8Array, view: DataView, located: Located): TcpFrame | null {
-  const { at, end, pseudo } = located;
+/** Bytes of a TCP header; null where it is no such thing, or not whole. */
+function tcpHeader(view: DataView, { at, end }: Located): number | null {
   if (at + 20 > end) return null;
   const header = (view.getUint8(at + 12) >> 4) * 4;
-  if (header < 20 || at + header > end) return null;
-  const flags = view.getUint8(at + 13);
+  return header < 20 || at + header > end ? null : header;
+}
+
+const flagsOf = (view: DataView, { at }: Located): number => view.getUint8(at + 13);
+
+function readTcp(frame: Uint8Array, view: DataView, located: Located): TcpFrame | null {
+  const { at, end, pseudo } = located;
+  const header = tcpHeader(view, located);
+  if (header === null) return null;
+  const flags = flagsOf(view, located);
   return {
     tuple: tupleOf(view, located),
     seq: view.getUint32(at + 4),

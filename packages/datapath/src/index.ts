@@ -2,6 +2,7 @@
 
 /** The typed face of the addon and of the BPF object: nothing else touches them. */
 export { assertFits, type PortAssignments } from './assignmentBanks.js';
+export { mappedIPv4, viewOf } from './bytes.js';
 export { attachedMode, chainPrograms, type HookProgram } from './chain.js';
 export { Datapath, type AttachSettings, type RecordSink, type Settings, type Sizes } from './datapath.js';
 export { readHeldFrame, readHeldOpener, TCP_FLAG, type TcpFrame } from './frame.js';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { viewOf } from './bytes.js';
 import {
   INTERFACE_KEY_SIZE,
   INTERFACE_SIZE,
@@ -7,7 +8,7 @@ import {
   type InterfaceKeyRecord,
   type InterfaceRecord,
 } from './generated/layout.js';
-import { interfaceId, viewOf, type Tables } from './tables.js';
+import { interfaceId, type Tables } from './tables.js';
 
 /** What the datapath is to know of an interface, or of a VLAN on it. */
 export interface InterfaceEntry {

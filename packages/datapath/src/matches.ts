@@ -3,9 +3,10 @@ import { existsSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { MATCH_DIRECTORY, matchName } from '@relatd/model';
 import { BpfMap, BpfObject, lockDirectory, mountBpffs, pinMatch, removePins, type Namespace } from '@relatd/native';
+import { fieldText, viewOf } from './bytes.js';
 import { MATCH_SIZE, Limit, readMatch, writeMatch, zeroMatch, type MatchRecord } from './generated/layout.js';
 import { OBJECT, pinDirectory } from './pins.js';
-import { numberKey, viewOf } from './tables.js';
+import { numberKey } from './tables.js';
 
 /**
  * The programs that `iptables -m bpf --object-pinned` names: one per assignment, each a stub that tail-calls the datapath.
@@ -76,13 +77,13 @@ export function setMatches(
     records[place] = record;
   };
   for (const [place, record] of records.entries()) {
-    const assignment = wanted.get(nameOf(record)) ?? 0;
+    const assignment = wanted.get(fieldText(record.name)) ?? 0;
     if (record.assignment !== assignment) write(place, { ...record, assignment });
   }
   for (const [name, assignment] of wanted) {
-    let place = records.findIndex((record) => nameOf(record) === name);
+    let place = records.findIndex((record) => fieldText(record.name) === name);
     if (place < 0) {
-      place = records.findIndex((record) => nameOf(record) === '');
+      place = records.findIndex((record) => fieldText(record.name) === '');
       if (place < 0)
         throw new RangeError(
           `${String(Limit.matches)} names of assignments have a program for iptables; make room with \`relatd down --purge\``,
@@ -175,8 +176,4 @@ function readAll(table: BpfMap): MatchRecord[] {
   const { count, values } = table.entriesSync();
   const view = viewOf(values);
   return Array.from({ length: count }, (_, place) => readMatch(view, place * MATCH_SIZE));
-}
-
-function nameOf({ name }: MatchRecord): string {
-  return new TextDecoder().decode(name.subarray(0, name.indexOf(0)));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, unlinkSync } from 'node:fs';
 import { BpfMap, type MapEntries } from '@relatd/native';
+import { viewOf } from './bytes.js';
 import {
   FlowFlag,
   FlowKind,
@@ -14,7 +15,7 @@ import {
   type TupleRecord,
 } from './generated/layout.js';
 import { requestOf, type Requests } from './requests.js';
-import { numberKey, viewOf, type Tables } from './tables.js';
+import { numberKey, type Tables } from './tables.js';
 import { reverseTuple } from './tuple.js';
 
 /**

@@ -41,6 +41,7 @@ import {
   type TupleRecord,
   type UntrackedRecord,
 } from './generated/layout.js';
+import { fieldText, viewOf } from './bytes.js';
 import { inSlices } from './slices.js';
 import { sortTuple, tupleBytes } from './tuple.js';
 
@@ -82,8 +83,6 @@ const TABLES = {
   embryonic: ['embryos'],
 } as const;
 
-export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
 export const interfaceId = ({ ifindex, vlan }: InterfaceKeyRecord): string => `${String(ifindex)}/${String(vlan)}`;
 
 export function numberKey(value: number): Uint8Array {
@@ -91,11 +90,6 @@ export function numberKey(value: number): Uint8Array {
   viewOf(key).setUint32(0, value, true);
   return key;
 }
-
-const text = (bytes: Uint8Array): string => {
-  const end = bytes.indexOf(0);
-  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
-};
 
 /** Where notes stand that have a time. */
 function placesInUse(view: DataView, count: number, size: number, time: number): number[] {
@@ -274,8 +268,8 @@ export class Tables {
     const value = this.map('assignment_names').lookup(numberKey(id));
     if (value === null) return null;
     const record = readAssignmentName(viewOf(value), 0);
-    const name = text(record.name);
-    return name === '' ? null : { name, helper: text(record.helper) };
+    const name = fieldText(record.name);
+    return name === '' ? null : { name, helper: fieldText(record.helper) };
   }
 
   /** The assignments in force, one line each as people know them. */

@@ -34,7 +34,7 @@ import { bootTimeToMs, expectationsOf, flowsOf, type Names } from './convert.js'
 import { Details } from './details.js';
 import { EventHub } from './eventHub.js';
 import { EventTranslator, kindOf } from './eventTranslator.js';
-import { explained } from './failure.js';
+import { explained, messageOf } from './failure.js';
 import { InterfaceKeeper } from './interfaceKeeper.js';
 import { loadHelpers } from './helpers.js';
 import { Limiter } from './limiter.js';
@@ -251,7 +251,7 @@ export class Daemon implements EngineView {
       this.#datapath.attachConnects();
       this.#output = { attached: true, problem: null };
     } catch (error) {
-      const problem = `connections that this host opens are not marked: ${error instanceof Error ? error.message : String(error)}`;
+      const problem = `connections that this host opens are not marked: ${messageOf(error)}`;
       this.#output = { attached: false, problem };
       this.#options.logger.warn(problem);
     }

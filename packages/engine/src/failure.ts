@@ -37,3 +37,8 @@ function holderOf(error: Error): string {
   const pid = 'pid' in error ? error.pid : 0;
   return typeof pid === 'number' && pid !== 0 ? String(pid) : 'not visible from here';
 }
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -2,6 +2,7 @@
 import type { Config } from '@relatd/config';
 import { attachedMode, chainPrograms, type Datapath, type Interface, type Namespace } from '@relatd/datapath';
 import { RelatdError, type InterfaceStatus } from '@relatd/model';
+import { messageOf } from './failure.js';
 import { planInterfaces, type InterfacePlan, type WatchedInterface } from './interfaces.js';
 
 /** How many interfaces that are gone are remembered by name. */
@@ -163,5 +164,3 @@ export class InterfaceKeeper {
     this.#watch.close();
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

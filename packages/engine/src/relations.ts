@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isNativeError, type Datapath, type TupleRecord } from '@relatd/datapath';
 import type { ConntrackStatus } from '@relatd/model';
+import { messageOf } from './failure.js';
 
 /** What making entries in connection tracking needs of the rest. */
 export interface RelationsContext {
@@ -62,5 +63,5 @@ export class Relations {
 function problemOf(error: unknown): string {
   if (isNativeError(error) && error.code === 'RELATD_NO_PERMISSION')
     return 'the daemon may not change connection tracking; it needs CAP_NET_ADMIN';
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

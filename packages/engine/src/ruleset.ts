@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { formatOverwrite, iptablesOverwrites, nftOverwrites, type Overwrite } from '@relatd/config';
 import { formatMark } from '@relatd/model';
-import { explained } from './failure.js';
+import { explained, messageOf } from './failure.js';
 import { namespacePath, openNamespace } from './namespace.js';
 
 /** A listing that takes longer, or is larger, is not looked at: reading it holds the daemon up. */
@@ -91,7 +91,7 @@ function listed(command: readonly [string, ...string[]], netns: string | null): 
 }
 
 function noteOf(tool: string, error: unknown): string {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   if (/not permitted|permission denied|must be root/i.test(reason))
     return 'firewall rules were not looked at: only root may list them';
   return `what ${tool} lists was not looked at: ${reason}`;

@@ -62,6 +62,11 @@ export interface RelatedFlow extends FlowBase {
 /** One tracked connection, as `relatd flows --json` prints it. */
 export type Flow = ControlFlow | RelatedFlow;
 
+/** Bytes of both directions. */
+export function bytesOf({ bytes }: Pick<Flow, 'bytes'>): number {
+  return bytes.original + bytes.reply;
+}
+
 /** What the helper knows, on one line: `alice RETR big.iso`. Empty when it knows nothing. */
 export function formatDetail(detail: FlowDetail | null): string {
   if (detail === null) return '';
@@ -93,7 +98,7 @@ export function formatFlow(flow: Flow): string {
     `in=${flow.interface}`,
     flow.kind === 'related' ? `master=#${flow.master}` : `trust=${flow.trust}`,
     `mark=${flow.mark}`,
-    formatBytes(flow.bytes.original + flow.bytes.reply),
+    formatBytes(bytesOf(flow)),
     `idle=${formatDuration(flow.idleSeconds)}`,
   ];
   const detail = formatDetail(flow.detail);
@@ -128,7 +133,7 @@ export function flowRow(flow: Flow): string[] {
     flow.interface,
     state,
     flow.master ?? '-',
-    formatBytes(flow.bytes.original + flow.bytes.reply),
+    formatBytes(bytesOf(flow)),
     formatDuration(flow.idleSeconds),
     formatDetail(flow.detail),
   ];

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  bytesOf,
   formatDetail,
   formatPath,
   type ControlFlow,
   type Expectation,
   type Flow,
   type RelatedFlow,
+  type Status,
 } from '@relatd/model';
-import type { Status } from '@relatd/model';
 
 /** What was tracked at one moment. */
 export interface Snapshot {
@@ -110,10 +111,6 @@ function rates(now: Snapshot, before: Snapshot | null): (flow: Flow) => number |
     const bytes = earlier.get(flow.id) ?? (Date.parse(flow.created) >= before.time ? 0 : null);
     return bytes === null ? null : Math.max(bytesOf(flow) - bytes, 0) / seconds;
   };
-}
-
-function bytesOf({ bytes }: Flow): number {
-  return bytes.original + bytes.reply;
 }
 
 /** Everything that a person may look for in a flow or an expectation, in lower case. */

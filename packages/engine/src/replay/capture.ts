@@ -43,7 +43,3 @@ const LAST = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 export function timeWithin(milliseconds: number): number {
   return Math.min(Math.max(milliseconds, 0), LAST);
 }
-
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import { viewOf } from '@relatd/datapath';
 import { createReadStream } from 'node:fs';
 import { RelatdError, printable } from '@relatd/model';
-import { viewOf, type CaptureFormat, type CapturedPacket } from './capture.js';
+import { type CaptureFormat, type CapturedPacket } from './capture.js';
 import { PCAP_HEADER, PcapFormat, isPcap } from './pcap.js';
 import { PCAPNG_MAGIC, PcapngFormat } from './pcapng.js';
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { viewOf } from '@relatd/datapath';
 import type { Reason } from '@relatd/model';
-import { viewOf, type CapturedPacket, type CaptureSide } from './capture.js';
+import { type CapturedPacket, type CaptureSide } from './capture.js';
 
 /** Where a packet's IP header is, and what the link layer says of its way. */
 export interface NetworkLayer {

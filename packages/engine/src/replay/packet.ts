@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { TCP_FLAG, tupleOf, type TupleRecord } from '@relatd/datapath';
+import { TCP_FLAG, mappedIPv4, tupleOf, viewOf, type TupleRecord } from '@relatd/datapath';
 import type { Reason } from '@relatd/model';
 import { PROTOCOL_NUMBER } from '../assignments.js';
-import { viewOf, type CapturedPacket } from './capture.js';
+import { type CapturedPacket } from './capture.js';
 import { readLink, type NetworkLayer } from './link.js';
 
 /** What following connections needs of a packet. */
@@ -146,15 +146,7 @@ const SIDES: readonly NetworkLayer['side'][] = [null, 'in', 'out'];
 
 function addresses(data: Uint8Array, { at, version }: NetworkLayer): Pick<TupleRecord, 'source' | 'destination'> {
   if (version === 6) return { source: data.slice(at + 8, at + 24), destination: data.slice(at + 24, at + 40) };
-  return { source: mapped(data, at + 12), destination: mapped(data, at + 16) };
-}
-
-function mapped(data: Uint8Array, at: number): Uint8Array {
-  const bytes = new Uint8Array(16);
-  bytes[10] = 0xff;
-  bytes[11] = 0xff;
-  bytes.set(data.subarray(at, at + 4), 12);
-  return bytes;
+  return { source: mappedIPv4(data, at + 12), destination: mappedIPv4(data, at + 16) };
 }
 
 /** RFC 9293, 3.2: what a SYN says of segments, out of the options between two places. */

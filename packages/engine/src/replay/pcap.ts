@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { RECORD_LIMIT, timeWithin, viewOf, type CaptureFormat, type CapturedPacket, type Damage } from './capture.js';
+import { viewOf } from '@relatd/datapath';
+import { RECORD_LIMIT, timeWithin, type CaptureFormat, type CapturedPacket, type Damage } from './capture.js';
 
 /** Of the file's header and of each record's. */
 export const PCAP_HEADER = 24;

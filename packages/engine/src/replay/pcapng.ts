@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import { viewOf } from '@relatd/datapath';
 import {
   RECORD_LIMIT,
   timeWithin,
-  viewOf,
   type CaptureFormat,
   type CapturedPacket,
   type CaptureSide,
